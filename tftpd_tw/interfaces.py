@@ -1,0 +1,172 @@
+"""What a backend provides, and what it is asked: the seam between the protocol and the content.
+
+A backend is an object with two methods. This one is complete::
+
+    @implementer(IBackend)
+    class Greetings:
+        def open_read(self, request):
+            return BytesReader(b"hello " + request.client.host.encode() + b"\\n")
+
+        def open_write(self, request):
+            raise AccessViolation("greetings cannot be changed")
+
+Rules that hold for every method here:
+
+* All are called in the reactor thread and must not block it. What could wait for a disk or a network
+  returns a :class:`~twisted.internet.defer.Deferred`; what has its answer at hand returns it as it is,
+  which costs nothing.
+* To refuse or to fail, raise (or fail the Deferred with) a class of :mod:`tftpd_tw.protocol.errors`: the
+  client gets its code and fixed text, the log your message. Any other exception is logged with its
+  traceback, and the client gets ERROR 0.
+"""
+
+import enum
+from collections.abc import Callable
+from typing import NamedTuple
+
+from attrs import frozen
+from twisted.internet.defer import Deferred
+from zope.interface import Attribute, Interface
+
+from tftpd_tw.protocol.options import Agreed
+from tftpd_tw.protocol.packets import Mode, Options
+
+Buffer = bytes | bytearray | memoryview
+"""Bytes of content. Whoever gets one does not change it, and whoever gave it does not change it later."""
+
+
+class Address(NamedTuple):
+    """One end of a transfer."""
+
+    host: str
+    """IPv4 or IPv6 in text; an IPv4 client of an IPv6 socket is shown as IPv4."""
+    port: int
+    scope: int = 0
+    """The interface's index for a link-local IPv6 address, else 0."""
+
+    def __str__(self) -> str:
+        host = f"{self.host}%{self.scope}" if self.scope else self.host
+        return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+
+
+class Direction(enum.Enum):
+    """Seen from the client, as the packets' names are."""
+
+    READ = "read"
+    WRITE = "write"
+
+
+@frozen
+class Request:
+    """What a client asks for."""
+
+    direction: Direction
+    name: bytes
+    """The file's name as it came: any bytes but NUL, never empty; see :func:`tftpd_tw.backends.names.normalise`."""
+    mode: Mode
+    options: Options
+    """What was asked, in the client's order and spelling; the first of each name."""
+    client: Address
+    local: Address
+    """The address that was asked, and that answers."""
+    size: int | None = None
+    """For a write: the size in bytes that the client announced (``tsize``), if it did. Not to be trusted."""
+
+
+class IReader(Interface):
+    """Content being read. Belongs to one transfer."""
+
+    size: int | None = Attribute(
+        """Bytes in all, or None if not known. Where it is known, the transfer ends after that many bytes,
+        and content that ends earlier makes it fail."""
+    )
+
+    def read(offset: int, length: int) -> "Buffer | Deferred[Buffer]":
+        """Up to ``length`` bytes from ``offset``; empty only at the end.
+
+        Calls come one at a time, each from where the one before ended. ``length`` is 512 to some megabytes.
+        """
+
+    def close() -> None:
+        """No more will be read; release everything. Called exactly once, maybe while a Deferred of
+        :meth:`read` is still waiting, whose result is then ignored."""
+
+
+class IWriter(Interface):
+    """Content being stored. Belongs to one transfer. Nothing is visible to others before :meth:`finish`."""
+
+    def write(data: Buffer) -> "None | Deferred[None]":
+        """Store ``data`` after what came before. Calls come one at a time; while a Deferred waits, the
+        client is made to wait too."""
+
+    def finish() -> "None | Deferred[None]":
+        """All is there: make it durable and visible. Only then is the client told that it succeeded."""
+
+    def cancel() -> "None | Deferred[None]":
+        """Leave nothing behind. Called instead of :meth:`finish`, or after it failed; at most once, maybe
+        while a Deferred of :meth:`write` is still waiting."""
+
+
+class IBackend(Interface):
+    """Where content comes from and goes to."""
+
+    def open_read(request: Request) -> "IReader | Deferred[IReader]":
+        """The content for ``request``. Its size must be known now, since the answer to the client may promise
+        it; name and permission are settled here too, because some clients hang on a later ERROR (rule C031)."""
+
+    def open_write(request: Request) -> "IWriter | Deferred[IWriter]":
+        """A place for what the client will send. ``request.size`` larger than what there is room for should
+        fail with :class:`~tftpd_tw.protocol.errors.DiskFull` here, before any data."""
+
+
+RunBlocking = Callable[..., "Deferred[object]"]
+"""``run(function, *arguments)``: call it where it may block, and return a Deferred of the result.
+
+In the daemon that is a thread of its own pool; in a test it can be :func:`twisted.internet.defer.maybeDeferred`.
+"""
+
+
+@frozen
+class TransferRecord:
+    """One finished transfer, or one refused request: what an operator wants to know of it."""
+
+    request: Request
+    agreed: Agreed | None
+    """The negotiated terms; None if it did not come to that."""
+    outcome: str
+    """``completed``, ``failed``, ``refused`` or ``size-probe``."""
+    reason: str
+    """Why, as one word of a fixed list: the reasons of :mod:`tftpd_tw.protocol.events` and of the error tree."""
+    detail: str
+    """What the log can add: the message of an exception, the text of the client's ERROR."""
+    byte_count: int
+    """Bytes of payload that the other end has, or that we have from it."""
+    block_count: int
+    """DATA packets sent or accepted, without repeats."""
+    retransmits: int
+    """Packets that were sent again."""
+    seconds: float
+    """From the request to the end."""
+    response_seconds: float | None
+    """From the request to the first packet of the answer; None if there was none."""
+    round_trip: float | None
+    """Smoothed, in seconds."""
+
+
+class ITransferObserver(Interface):
+    """Is told what happens, for counters and logs. Must not raise and must be quick."""
+
+    def transfer_started(transfer: object) -> None:
+        """A session begins; ``transfer`` has the live counters ``byte_count`` and ``retransmits`` until it ends."""
+
+    def transfer_ended(transfer: object, record: TransferRecord) -> None:
+        """It is over."""
+
+    def request_refused(record: TransferRecord) -> None:
+        """No session came of a request."""
+
+    def error_sent(code: int) -> None:
+        """An ERROR packet left."""
+
+    def datagram_dropped(why: str) -> None:
+        """Something arrived at the request port that gets no answer; ``why`` is one word."""

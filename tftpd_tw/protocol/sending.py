@@ -1,0 +1,373 @@
+"""The sending end: answers a read on a server, or does a client's write.
+
+The sender keeps the content from the first unacknowledged block on, so that nothing is ever read twice, and
+sends a window at a time (RFC 7440; windowsize 1 is RFC 1350's lockstep). An OACK is block 0 of its first
+flight: it is repeated, acknowledged and timed like any block.
+
+::
+
+          acked        sent                ready
+            |            |                   |
+    ........|############|...................|.......
+      done    in flight    in memory           wanted with a Read event
+
+Loss, in the order in which it is noticed:
+
+* An ACK from inside the window: the blocks after it go out again at once (RFC 7440 section 4; rule C123),
+  unless they were just repeated, or the client counts its windows from elsewhere and lost nothing.
+* The same ACK again, with a window in flight: its first block is missing (C124). Once for each loss, and not
+  where our own repeats explain it: some clients acknowledge every block they did not expect. In lockstep it
+  never causes DATA (the Sorcerer's Apprentice, RFC 1123 section 4.2.3.1; C085).
+* Two round trips without an ACK: the last block is repeated, to which a client answers with what it has.
+* The wait of :mod:`~tftpd_tw.protocol.timing`: everything in flight is repeated.
+"""
+
+from tftpd_tw.protocol import netascii
+from tftpd_tw.protocol.errors import ErrorCode, SourceTruncated
+from tftpd_tw.protocol.events import Ended, Read, Reason
+from tftpd_tw.protocol.lifecycle import MAX_UNVERIFIED_SENDS, READ_AHEAD, Machine, State, Trigger
+from tftpd_tw.protocol.options import Agreed
+from tftpd_tw.protocol.packets import HEADER_SIZE, Error, Opcode, data_header
+from tftpd_tw.protocol.timing import RetransmitTimer
+
+MAX_BURST_BYTES = 65507
+"""The payload of the largest UDP datagram over IPv4, which also bounds a segmented send."""
+
+MAX_BURST_BLOCKS = 64
+"""Segments that every kernel with UDP_SEGMENT takes in one call."""
+
+
+class Sender(Machine):
+    """Sends content in blocks; see the module for how."""
+
+    __slots__ = (
+        "_acked",
+        "_base",
+        "_burst_blocks",
+        "_capacity",
+        "_duplicate_counts",
+        "_ended_source",
+        "_fetched",
+        "_final",
+        "_flight_at",
+        "_length",
+        "_lowest_wire",
+        "_modulus",
+        "_netascii",
+        "_opening",
+        "_origin",
+        "_probed",
+        "_quiet_before",
+        "_quiet_until",
+        "_reading",
+        "_ready",
+        "_repeated",
+        "_sends",
+        "_sent",
+        "_size",
+        "_view",
+        "_window_bytes",
+        "blksize",
+        "windowsize",
+    )
+
+    def __init__(
+        self,
+        agreed: Agreed,
+        timer: RetransmitTimer,
+        *,
+        size: int | None,
+        opening: bytes | None = None,
+        text: bool = False,
+        verified: bool = False,
+    ) -> None:
+        """Be ready to start.
+
+        :param size: bytes of content, or None if it ends when a read gives nothing
+        :param opening: the OACK that goes first and is acknowledged as block 0
+        :param text: encode as netascii
+        :param verified: the peer has answered already (a client's write)
+        """
+        super().__init__(agreed, timer)
+        self.blksize = agreed.blksize
+        self.windowsize = agreed.windowsize
+        self._modulus = agreed.rollover.modulus
+        self._origin = agreed.rollover.value
+        self._lowest_wire = 0
+        self._window_bytes = agreed.windowsize * agreed.blksize
+        self._capacity = max(2 * self._window_bytes, READ_AHEAD)
+        self._burst_blocks = max(1, min(MAX_BURST_BLOCKS, MAX_BURST_BYTES // (agreed.blksize + HEADER_SIZE)))
+        self._netascii = text
+        self._opening = opening
+        self._size = size
+        if verified:
+            self.state = State.FLOWING
+
+        # Absolute block numbers. In flight: acked + 1 to sent.
+        self._acked = 0 if opening is None else -1
+        self._sent = self._acked
+        self._final: int | None = None
+
+        # The content in memory: block `base` begins at its first byte, `ready` is its last sendable block.
+        self._view = memoryview(b"")
+        self._base = 1
+        self._ready = 0
+        self._length = 0
+        self._fetched = 0
+        self._reading = False
+        self._ended_source = False
+
+        # Repeats.
+        self._sends = 0
+        self._flight_at = 0.0
+        self._repeated = False
+        self._probed = False
+        self._duplicate_counts = True
+        self._quiet_before = 0
+        self._quiet_until = 0.0
+
+    @property
+    def byte_count(self) -> int:
+        """Bytes of payload that the peer has acknowledged."""
+        return min(max(self._acked, 0) * self.blksize, self._length)
+
+    @property
+    def block_count(self) -> int:
+        """Blocks that the peer has acknowledged."""
+        return max(self._acked, 0)
+
+    def start(self, now: float) -> None:
+        """Send the OACK, or ask for the content of the first window."""
+        self._progress_at = now
+        if self._opening is None:
+            self._request_content()
+            self._arm(now)
+        else:
+            self._send(0, 0, now)
+            self._sent = 0
+
+    def datagram_received(self, datagram: bytes, now: float) -> None:
+        """Something came from the peer."""
+        if datagram[:2] != b"\0\4" or len(datagram) < HEADER_SIZE:
+            self._other_packet(datagram)
+            return
+        if self.state is State.ENDED:
+            return
+        wire = datagram[2] << 8 | datagram[3]
+        ahead = (wire - self._acked) % self._modulus
+        in_flight = self._sent - self._acked
+        if ahead > in_flight or wire < self._lowest_wire:
+            return  # stale, or from the future (C087, C125)
+        if ahead == 0:
+            self._duplicate(in_flight, now)
+            return
+        if self.state is State.OPENING:
+            self._move(Trigger.ANSWERED)
+        self._acked += ahead
+        self._lowest_wire = self._origin
+        self._progress_at = now
+        if self._acked == self._final:
+            self._end(Trigger.ACKNOWLEDGED, Ended(Reason.COMPLETED.value))
+            return
+        self._duplicate_counts = self._acked >= self._quiet_before
+        if ahead == in_flight:
+            self.timer.answered(None if self._repeated else now - self._flight_at)
+            self._repeated = self._probed = False
+            self._send_window(now)
+        else:
+            self.timer.answered(None)
+            # A full window since its last ACK: this client lost nothing, it only counts from elsewhere.
+            if ahead < self.windowsize and now >= self._quiet_until:
+                self._go_back(now)
+            else:
+                self._send_window(now)
+
+    def blocks_read(self, data: bytes | bytearray | memoryview, now: float) -> None:
+        """The answer to Read: content, or nothing at its end."""
+        if self.state is State.ENDED:
+            return
+        self._reading = False
+        if self._size is not None:
+            left = self._size - self._fetched
+            if len(data) > left:
+                data = data[:left]  # the file grew; what was promised is its size when it was opened
+            if left and not data:
+                self.fail(SourceTruncated(f"{self._fetched} of {self._size} bytes were there"))
+                return
+        self._fetched += len(data)
+        self._ended_source = not data or self._fetched == self._size
+        if self._netascii:
+            data = netascii.encode(bytes(data))
+        self._keep(data)
+        if self._sent == self._acked:
+            # The client waited for us, not we for it.
+            self._progress_at = now
+        self._send_window(now, partial=True)
+
+    def timer_fired(self, now: float) -> None:
+        """``deadline`` has come (an early call does no harm)."""
+        if self.deadline is None or now < self.deadline:
+            return
+        if now >= self._progress_at + self.timer.give_up:
+            self._give_up()
+        elif self._sent == self._acked:
+            self._arm(now)
+        elif not self._probed and self._probe_wait() is not None:
+            self._probed = True
+            self._repeat(self._sent, now)
+        else:
+            self.timer.expired()
+            self._repeat(self._acked + 1, now)
+
+    def repeat_opening(self, now: float) -> None:
+        """The client repeated its request: repeat the answer."""
+        if self.state is State.OPENING and self._sent > self._acked:
+            self._repeat(self._acked + 1, now)
+
+    # The peer's ACKs
+
+    def _duplicate(self, in_flight: int, now: float) -> None:
+        if in_flight and self.windowsize > 1 and self._duplicate_counts and self.state is State.FLOWING:
+            self._go_back(now)
+
+    def _go_back(self, now: float) -> None:
+        """Send what follows the last ACK again, and whatever else the window has room for."""
+        first = self._acked + 1
+        self.retransmits += self._sent - self._acked
+        self._mark_repeated()
+        self._duplicate_counts = False
+        self._quiet_until = now + (self.timer.round_trip or 0.0)
+        self._sent = max(self._sent, min(self._acked + self.windowsize, self._ready))
+        self._send(first, self._sent, now)
+        self._want_more()
+
+    def _repeat(self, first: int, now: float) -> None:
+        """Time is over: send ``first`` to the last block in flight again."""
+        self.retransmits += self._sent + 1 - first
+        self._mark_repeated()
+        self._duplicate_counts = True
+        self._send(first, self._sent, now)
+
+    def _mark_repeated(self) -> None:
+        self._repeated = True
+        # Blocks that the client gets twice make some clients send an ACK twice: that is no loss.
+        self._quiet_before = self._sent + 1
+
+    # Sending
+
+    def _send_window(self, now: float, partial: bool = False) -> None:
+        """Send what the window has room for.
+
+        A window goes out whole, in one burst, unless its content comes slower than that.
+        """
+        last = self._acked + self.windowsize
+        if last > self._ready:
+            last = self._ready
+            if not partial and not self._reading and not self._ended_source:
+                self._request_content()
+                self._arm(now)
+                return
+        if last > self._sent:
+            first = self._sent + 1
+            self._sent = last
+            self._send(first, last, now)
+        else:
+            self._arm(now)
+        self._want_more()
+
+    def _send(self, first: int, last: int, now: float) -> None:
+        """Put blocks ``first`` to ``last`` into bursts."""
+        outbox = self._outbox
+        if first == 0 and self._opening is not None:
+            outbox.append([self._opening])
+            first = 1
+        blksize, view, pack = self.blksize, self._view, data_header
+        modulus, origin, opcode = self._modulus, self._origin, Opcode.DATA.value
+        start = (first - self._base) * blksize
+        while first <= last:
+            stop = min(first + self._burst_blocks, last + 1)
+            burst: list[bytes | bytearray | memoryview] = []
+            for block in range(first, stop):
+                end = start + blksize
+                burst.append(pack(opcode, block if block < 65536 else (block - origin) % modulus + origin))
+                burst.append(view[start:end])
+                start = end
+            outbox.append(burst)
+            first = stop
+        self._sends += 1
+        self._flight_at = now
+        self._arm(now)
+
+    def _probe_wait(self) -> float | None:
+        return None if self.state is State.OPENING else self.timer.probe_wait
+
+    def _arm(self, now: float) -> None:
+        """Set the deadline of what is in flight, or of our patience."""
+        deadline = self._progress_at + self.timer.give_up
+        unanswered = self.state is State.OPENING and self._sends >= MAX_UNVERIFIED_SENDS
+        if self._sent > self._acked and not unanswered:
+            wait = self.timer.wait
+            if not self._probed:
+                probe = self._probe_wait()
+                if probe is not None and probe < wait:
+                    wait = probe
+                else:
+                    self._probed = True
+            deadline = min(deadline, self._flight_at + wait)
+        self.deadline = deadline
+
+    # The content
+
+    def _want_more(self) -> None:
+        """Read the next window while the client is busy with this one."""
+        if self._reading or self._ended_source or self._ready - self._sent >= self.windowsize:
+            return
+        # Whoever has not answered yet gets no more of our memory than the first window takes.
+        if self.state is State.FLOWING or self._sent == self._acked:
+            self._request_content()
+
+    def _request_content(self) -> None:
+        room = self._window_bytes if self.state is State.OPENING else self._capacity
+        length = room - (len(self._view) - (self._acked + 1 - self._base) * self.blksize)
+        if self._size is not None:
+            length = min(length, self._size - self._fetched)
+        if length == 0:
+            # An empty file: there is nothing to read.
+            self._ended_source = True
+            self._keep(b"")
+            self._send_window(self._progress_at, partial=True)
+            return
+        self._reading = True
+        self._events.append(Read(length))
+
+    def _keep(self, data: bytes | bytearray | memoryview) -> None:
+        """Add ``data`` to the content in memory, and forget what was acknowledged."""
+        base = max(self._acked, 0) + 1
+        rest = self._view[(base - self._base) * self.blksize :]
+        self._view = memoryview(b"".join((rest, data)) if rest else data)
+        self._base = base
+        self._length += len(data)
+        self._ready = base + len(self._view) // self.blksize - 1
+        if self._ended_source:
+            self._ready += 1
+            self._final = self._ready
+
+    def _stalled(self) -> bool:
+        return self._reading and self._sent == self._acked
+
+    # Endings
+
+    def _all_sent(self) -> bool:
+        return self.state is State.FLOWING and self._final is not None and self._sent == self._final
+
+    def _silence(self) -> Ended:
+        if self._all_sent():
+            return Ended(Reason.LAST_ACK_MISSING.value)
+        return super()._silence()
+
+    def _peer_error(self, error: Error) -> Ended:
+        # GRUB knows the size and closes with ERROR 0 instead of acknowledging an empty last block.
+        empty_last = self._length % self.blksize == 0 and self._acked + 1 == self._final
+        if empty_last and self._all_sent() and error.code == ErrorCode.UNDEFINED:
+            return Ended(Reason.COMPLETED.value, error.code, error.text)
+        return super()._peer_error(error)

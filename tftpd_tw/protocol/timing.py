@@ -1,0 +1,95 @@
+"""When to send again, and when to give up.
+
+Most TFTP servers wait a fixed second or five for a lost packet. This timer learns the round trip
+(RFC 6298): a loss then costs milliseconds on a fast network and is not repeated too early on a slow one.
+
+* Before anything is known the first wait is :data:`FIRST_WAIT`; each repeat doubles it (RFC 1123 section
+  4.2.3.2), up to the configured timeout.
+* A packet that was sent twice gives no sample, since nobody knows which one was answered (Karn's rule).
+* Progress ends the back-off (rule C104).
+* A client that negotiated ``timeout`` gets exactly that interval, each time (RFC 2349).
+* ``timeout * (max_retries + 1)`` seconds without progress end the transfer.
+"""
+
+from attrs import frozen
+
+FIRST_WAIT = 1.0
+"""Seconds before the first repeat while no round trip is known (RFC 6298 section 2.1)."""
+
+SHORTEST_WAIT = 0.1
+"""Seconds; a shorter wait would mostly repeat what a busy client is about to answer."""
+
+SHORTEST_PROBE = 0.01
+"""Seconds; below, a client that was merely scheduled late is probed for nothing (RFC 8985 section 7.2)."""
+
+LONGEST_SILENCE = 600.0
+"""Seconds; a client that negotiates 255 s does not hold its session for half an hour (rule C063)."""
+
+
+@frozen
+class Patience:
+    """How long a transfer may take to go on; the ``--timeout`` and ``--max-retries`` of the daemon."""
+
+    timeout: float = 5.0
+    """Seconds: the longest wait before a repeat, unless the client negotiated another."""
+    max_retries: int = 5
+    """Repeats at that pace before the transfer is given up."""
+
+
+class RetransmitTimer:
+    """The waits of one transfer, all in seconds. Knows no clock."""
+
+    __slots__ = ("_backoff", "_fixed", "_longest", "_smoothed", "_variation", "give_up")
+
+    def __init__(self, patience: Patience, negotiated: float | None = None) -> None:
+        self._fixed = negotiated
+        self._longest = patience.timeout
+        timeout = patience.timeout if negotiated is None else negotiated
+        self.give_up = min(timeout * (patience.max_retries + 1), LONGEST_SILENCE)
+        """Seconds without progress after which the transfer ends."""
+        self._smoothed: float | None = None
+        self._variation = 0.0
+        self._backoff = 1
+
+    @property
+    def round_trip(self) -> float | None:
+        """The smoothed round trip, or None while there was no sample."""
+        return self._smoothed
+
+    @property
+    def wait(self) -> float:
+        """How long to wait for an answer before sending again."""
+        if self._fixed is not None:
+            return self._fixed
+        if self._smoothed is None:
+            wait = FIRST_WAIT
+        else:
+            wait = max(self._smoothed + 4 * self._variation, SHORTEST_WAIT)
+        return min(wait * self._backoff, self._longest)
+
+    @property
+    def probe_wait(self) -> float | None:
+        """How long until the last block of a window is sent once more, to ask where the client is.
+
+        None where there is no such probe: nothing is known yet, or the interval was negotiated.
+        """
+        if self._fixed is not None or self._smoothed is None:
+            return None
+        return max(2 * self._smoothed, SHORTEST_PROBE)
+
+    def answered(self, round_trip: float | None) -> None:
+        """There was progress, ``round_trip`` seconds after the one sending it answers; None if it was repeated."""
+        self._backoff = 1
+        if round_trip is None:
+            return
+        if self._smoothed is None:
+            self._smoothed = round_trip
+            self._variation = round_trip / 2
+        else:
+            self._variation += (abs(self._smoothed - round_trip) - self._variation) / 4
+            self._smoothed += (round_trip - self._smoothed) / 8
+
+    def expired(self) -> None:
+        """The wait is over and the packet goes out again."""
+        # Beyond this the cap rules, and the number need not grow for ever.
+        self._backoff = min(self._backoff * 2, 1024)
