@@ -1,11 +1,11 @@
-"""What a backend provides, and what it is asked: the seam between the protocol and the content.
+r"""What a backend provides, and what it is asked: the seam between the protocol and the content.
 
 A backend is an object with two methods. This one is complete::
 
     @implementer(IBackend)
     class Greetings:
         def open_read(self, request):
-            return BytesReader(b"hello " + request.client.host.encode() + b"\\n")
+            return BytesReader(b"hello " + request.client.host.encode() + b"\n")
 
         def open_write(self, request):
             raise AccessViolation("greetings cannot be changed")
@@ -62,7 +62,7 @@ class Request:
 
     direction: Direction
     name: bytes
-    """The file's name as it came: any bytes but NUL, never empty; see :func:`tftpd_tw.backends.names.normalise`."""
+    """The file's name as it came: any bytes but NUL, never empty. See :mod:`tftpd_tw.backends.names`."""
     mode: Mode
     options: Options
     """What was asked, in the client's order and spelling; the first of each name."""
@@ -71,6 +71,8 @@ class Request:
     """The address that was asked, and that answers."""
     size: int | None = None
     """For a write: the size in bytes that the client announced (``tsize``), if it did. Not to be trusted."""
+    broadcast: bool = False
+    """The request was sent to everybody on the network: it gets content, but never an ERROR."""
 
 
 class IReader(Interface):
@@ -89,7 +91,8 @@ class IReader(Interface):
 
     def close() -> None:
         """No more will be read; release everything. Called exactly once, maybe while a Deferred of
-        :meth:`read` is still waiting, whose result is then ignored."""
+        :meth:`read` is still waiting, whose result is then ignored.
+        """
 
 
 class IWriter(Interface):
@@ -97,14 +100,16 @@ class IWriter(Interface):
 
     def write(data: Buffer) -> "None | Deferred[None]":
         """Store ``data`` after what came before. Calls come one at a time; while a Deferred waits, the
-        client is made to wait too."""
+        client is made to wait too.
+        """
 
     def finish() -> "None | Deferred[None]":
         """All is there: make it durable and visible. Only then is the client told that it succeeded."""
 
     def cancel() -> "None | Deferred[None]":
-        """Leave nothing behind. Called instead of :meth:`finish`, or after it failed; at most once, maybe
-        while a Deferred of :meth:`write` is still waiting."""
+        """Leave nothing behind. Called at most once: instead of :meth:`finish`, or after it failed, maybe while a
+        Deferred of either method is still waiting. What :meth:`finish` has published by then stays.
+        """
 
 
 class IBackend(Interface):
@@ -112,11 +117,13 @@ class IBackend(Interface):
 
     def open_read(request: Request) -> "IReader | Deferred[IReader]":
         """The content for ``request``. Its size must be known now, since the answer to the client may promise
-        it; name and permission are settled here too, because some clients hang on a later ERROR (rule C031)."""
+        it; name and permission are settled here too, because some clients hang on a later ERROR (rule C031).
+        """
 
     def open_write(request: Request) -> "IWriter | Deferred[IWriter]":
         """A place for what the client will send. ``request.size`` larger than what there is room for should
-        fail with :class:`~tftpd_tw.protocol.errors.DiskFull` here, before any data."""
+        fail with :class:`~tftpd_tw.protocol.errors.DiskFull` here, before any data.
+        """
 
 
 RunBlocking = Callable[..., "Deferred[object]"]
@@ -126,6 +133,20 @@ In the daemon that is a thread of its own pool; in a test it can be :func:`twist
 """
 
 
+class Outcome(enum.Enum):
+    """What became of a request, in one of five words."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+    """It began and did not end well."""
+    REFUSED = "refused"
+    """It did not begin: no such file, not allowed, no room."""
+    SIZE_PROBE = "size-probe"
+    """The client only wanted to know the size."""
+    UNANSWERED = "unanswered"
+    """The client never reacted to the answer; a spoofed request ends so."""
+
+
 @frozen
 class TransferRecord:
     """One finished transfer, or one refused request: what an operator wants to know of it."""
@@ -133,40 +154,48 @@ class TransferRecord:
     request: Request
     agreed: Agreed | None
     """The negotiated terms; None if it did not come to that."""
-    outcome: str
-    """``completed``, ``failed``, ``refused`` or ``size-probe``."""
+    outcome: Outcome
     reason: str
-    """Why, as one word of a fixed list: the reasons of :mod:`tftpd_tw.protocol.events` and of the error tree."""
-    detail: str
-    """What the log can add: the message of an exception, the text of the client's ERROR."""
-    byte_count: int
-    """Bytes of payload that the other end has, or that we have from it."""
-    block_count: int
-    """DATA packets sent or accepted, without repeats."""
-    retransmits: int
+    """Why, in a word: a :class:`~tftpd_tw.protocol.events.Reason`, or the ``reason`` of an error of
+    :mod:`tftpd_tw.protocol.errors`."""
+    detail: str = ""
+    """What only the log may say: an exception's message, the text of the client's ERROR. Not escaped."""
+    byte_count: int = 0
+    """Bytes of payload that the client acknowledged, or that came from it in order."""
+    block_count: int = 0
+    """Blocks that the client acknowledged, or that came from it in order."""
+    retransmits: int = 0
     """Packets that were sent again."""
-    seconds: float
+    seconds: float = 0.0
     """From the request to the end."""
-    response_seconds: float | None
+    response_seconds: float | None = None
     """From the request to the first packet of the answer; None if there was none."""
-    round_trip: float | None
-    """Smoothed, in seconds."""
+    round_trip: float | None = None
+    """Smoothed, in seconds; None if nothing could be measured."""
+
+
+class ITransfer(Interface):
+    """A transfer in progress, for whoever counts or shows it."""
+
+    request: Request = Attribute("""What the client asked.""")
+    byte_count: int = Attribute("""Bytes of payload so far.""")
+    retransmits: int = Attribute("""Packets sent again so far.""")
 
 
 class ITransferObserver(Interface):
     """Is told what happens, for counters and logs. Must not raise and must be quick."""
 
-    def transfer_started(transfer: object) -> None:
-        """A session begins; ``transfer`` has the live counters ``byte_count`` and ``retransmits`` until it ends."""
+    def transfer_started(transfer: ITransfer) -> None:
+        """A session begins."""
 
-    def transfer_ended(transfer: object, record: TransferRecord) -> None:
-        """It is over."""
+    def transfer_ended(transfer: ITransfer, record: TransferRecord) -> None:
+        """Its outcome is known."""
 
     def request_refused(record: TransferRecord) -> None:
         """No session came of a request."""
 
     def error_sent(code: int) -> None:
-        """An ERROR packet left."""
+        """An ERROR packet with this code left."""
 
     def datagram_dropped(why: str) -> None:
-        """Something arrived at the request port that gets no answer; ``why`` is one word."""
+        """Something arrived at the request port that is no request; ``why`` is one word of a fixed list."""

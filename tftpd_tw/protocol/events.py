@@ -19,6 +19,8 @@ class Reason(enum.Enum):
     """The peer never said anything after its request; a spoofed request looks like this."""
     PEER_VANISHED = "client-vanished"
     """The peer fell silent, or its host says that nobody listens there any more."""
+    SUPERSEDED = "superseded"
+    """The client began another transfer from the same port."""
     PEER_ERROR = "client-error"
     """The peer sent an ERROR."""
 

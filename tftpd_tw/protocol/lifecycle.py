@@ -12,6 +12,7 @@ its ``deadline``. It raises only if the shell breaks this order, never because o
 """
 
 import enum
+from abc import ABC, abstractmethod
 from typing import Final
 
 from tftpd_tw.protocol.errors import BackendStalled, ErrorCode, IllegalOperation, TFTPError
@@ -71,8 +72,13 @@ TRANSITIONS: Final = {
 
 _UNFINISHED = frozenset({State.OPENING, State.FLOWING, State.STORING})
 
+_ESTABLISHED = frozenset({State.FLOWING, State.STORING})
 
-class Machine:
+_NEEDS_PEER = frozenset({State.OPENING, State.FLOWING})
+"""Once everything has come, a peer that leaves does not undo it."""
+
+
+class Machine(ABC):
     """What the sender, the receiver and a client's opening have in common."""
 
     __slots__ = (
@@ -98,6 +104,28 @@ class Machine:
         self._events: list[Event] = []
         self._progress_at = 0.0
 
+    @property
+    @abstractmethod
+    def byte_count(self) -> int:
+        """Bytes of payload that the other end has acknowledged, or that have come in order."""
+
+    @property
+    @abstractmethod
+    def block_count(self) -> int:
+        """The same in blocks."""
+
+    @abstractmethod
+    def start(self, now: float) -> None:
+        """Begin."""
+
+    @abstractmethod
+    def datagram_received(self, datagram: bytes, now: float) -> None:
+        """Something came from the peer."""
+
+    @abstractmethod
+    def timer_fired(self, now: float) -> None:
+        """``deadline`` has come; an early call does no harm."""
+
     def bursts(self) -> list[Burst]:
         """What to send now, in order. The buffers stay valid until the next call into the machine."""
         outbox = self._outbox
@@ -113,8 +141,8 @@ class Machine:
         return events
 
     def busy(self, now: float) -> bool:
-        """Whether the transfer got on within the last wait: a stranger's packet should not end it (rule C096)."""
-        return self.state in _UNFINISHED and now - self._progress_at < self.timer.wait
+        """Whether the transfer is getting on: then a new request from its port must not end it (rule C096)."""
+        return self.state in _ESTABLISHED and now - self._progress_at < self.timer.wait
 
     def fail(self, error: TFTPError) -> None:
         """End it because of ``error``, and tell the peer."""
@@ -125,11 +153,16 @@ class Machine:
 
     def peer_unreachable(self) -> None:
         """The peer's host said that nobody listens on its port (ICMP)."""
-        if self.state in _UNFINISHED:
+        if self.state in _NEEDS_PEER:
             self._end(Trigger.FAILED, self._silence())
 
-    def repeat_opening(self, now: float) -> None:
-        """The client sent its request again: repeat what answered it (rules C095, C098)."""
+    def abandon(self) -> None:
+        """End it without a word: the client has begun another transfer from the same port (rule C096)."""
+        if self.state in _UNFINISHED:
+            self._end(Trigger.FAILED, Ended(Reason.SUPERSEDED.value))
+        elif self.state is State.DALLYING:
+            self._move(Trigger.DALLIED)
+            self.deadline = None
 
     def _move(self, trigger: Trigger) -> None:
         self.state = TRANSITIONS[self.state, trigger]
@@ -141,7 +174,7 @@ class Machine:
 
     def _other_packet(self, datagram: bytes) -> None:
         """Anything but the packet that carries this transfer: only an ERROR means something."""
-        if self.state not in _UNFINISHED:
+        if self.state not in _NEEDS_PEER:
             return
         try:
             packet = decode(datagram)

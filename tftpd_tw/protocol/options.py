@@ -187,6 +187,14 @@ def negotiate(asked: Options, policy: Policy, facts: Facts) -> Agreed:
     return _agreed(terms, tuple((name, granted[known]) for known, name in spelling.items() if known in granted))
 
 
+def announced_size(asked: Options) -> int | None:
+    """The ``tsize`` of a write: the bytes that the client says it will send, if it says so."""
+    for name, value in asked:
+        if name.lower() == b"tsize" and _NUMBER.fullmatch(value) and int(value) <= MAX_TSIZE:
+            return int(value)
+    return None
+
+
 def agree(asked: Options, oack: Options) -> Agreed:
     """The client's terms after an OACK.
 
@@ -197,7 +205,8 @@ def agree(asked: Options, oack: Options) -> Agreed:
     for name, value in oack:
         known = name.lower()
         grant = _GRANT.get(known)
-        if known not in wanted or grant is None or not _NUMBER.fullmatch(value):
+        numbers = _NUMBER.fullmatch(value) and _NUMBER.fullmatch(wanted.get(known, b""))
+        if grant is None or not numbers:
             raise IllegalOperation(f"the server's OACK has {name!r} = {value!r}, which was not asked")
         number, most = int(value), int(wanted[known])
         too_much = number > most if known in _REDUCIBLE else known != b"tsize" and number != most

@@ -116,6 +116,8 @@ def decode(datagram: bytes) -> Packet:
         return _decode_request(opcode, datagram)
     if opcode == Opcode.OACK:
         return OptionAck(_pairs(datagram[2:]))
+    if opcode == Opcode.ERROR and len(datagram) < HEADER_SIZE:
+        return Error(ErrorCode.UNDEFINED, b"")  # however short, it means the end (C093)
     if opcode not in (Opcode.DATA, Opcode.ACK, Opcode.ERROR):
         raise IllegalOperation(f"unknown opcode {opcode}")
     if len(datagram) < HEADER_SIZE:

@@ -18,7 +18,8 @@ Loss, in the order in which it is noticed:
 * The same ACK again, with a window in flight: its first block is missing (C124). Once for each loss, and not
   where our own repeats explain it: some clients acknowledge every block they did not expect. In lockstep it
   never causes DATA (the Sorcerer's Apprentice, RFC 1123 section 4.2.3.1; C085).
-* Two round trips without an ACK: the last block is repeated, to which a client answers with what it has.
+* Two round trips without an ACK, and then four: the last block is repeated, to which a client answers with
+  what it has.
 * The wait of :mod:`~tftpd_tw.protocol.timing`: everything in flight is repeated.
 """
 
@@ -29,6 +30,9 @@ from tftpd_tw.protocol.lifecycle import MAX_UNVERIFIED_SENDS, READ_AHEAD, Machin
 from tftpd_tw.protocol.options import Agreed
 from tftpd_tw.protocol.packets import HEADER_SIZE, Error, Opcode, data_header
 from tftpd_tw.protocol.timing import RetransmitTimer
+
+MAX_PROBES = 2
+"""Repeats of a flight's last block before all of it is repeated: the second covers the loss of the first."""
 
 MAX_BURST_BYTES = 65507
 """The payload of the largest UDP datagram over IPv4, which also bounds a segmented send."""
@@ -56,7 +60,7 @@ class Sender(Machine):
         "_netascii",
         "_opening",
         "_origin",
-        "_probed",
+        "_probes",
         "_quiet_before",
         "_quiet_until",
         "_reading",
@@ -121,7 +125,7 @@ class Sender(Machine):
         self._sends = 0
         self._flight_at = 0.0
         self._repeated = False
-        self._probed = False
+        self._probes = 0
         self._duplicate_counts = True
         self._quiet_before = 0
         self._quiet_until = 0.0
@@ -143,8 +147,8 @@ class Sender(Machine):
             self._request_content()
             self._arm(now)
         else:
-            self._send(0, 0, now)
             self._sent = 0
+            self._send(0, 0, now)
 
     def datagram_received(self, datagram: bytes, now: float) -> None:
         """Something came from the peer."""
@@ -162,6 +166,8 @@ class Sender(Machine):
             self._duplicate(in_flight, now)
             return
         if self.state is State.OPENING:
+            if self._acked < 0 and wire:
+                return  # with rollover=1 a 65535 looks like the 0 that answers an OACK
             self._move(Trigger.ANSWERED)
         self._acked += ahead
         self._lowest_wire = self._origin
@@ -169,10 +175,11 @@ class Sender(Machine):
         if self._acked == self._final:
             self._end(Trigger.ACKNOWLEDGED, Ended(Reason.COMPLETED.value))
             return
+        self._probes = 0
         self._duplicate_counts = self._acked >= self._quiet_before
         if ahead == in_flight:
             self.timer.answered(None if self._repeated else now - self._flight_at)
-            self._repeated = self._probed = False
+            self._repeated = False
             self._send_window(now)
         else:
             self.timer.answered(None)
@@ -212,10 +219,11 @@ class Sender(Machine):
             self._give_up()
         elif self._sent == self._acked:
             self._arm(now)
-        elif not self._probed and self._probe_wait() is not None:
-            self._probed = True
+        elif self._probe_wait() is not None:
+            self._probes += 1
             self._repeat(self._sent, now)
         else:
+            self._probes = MAX_PROBES
             self.timer.expired()
             self._repeat(self._acked + 1, now)
 
@@ -299,20 +307,19 @@ class Sender(Machine):
         self._arm(now)
 
     def _probe_wait(self) -> float | None:
-        return None if self.state is State.OPENING else self.timer.probe_wait
+        """Seconds until the next probe of this flight; None if there is none before the timer's wait."""
+        wait = self.timer.probe_wait
+        if wait is None or self._probes == MAX_PROBES or self.state is State.OPENING:
+            return None
+        wait *= 1 << self._probes
+        return wait if wait < self.timer.wait else None
 
     def _arm(self, now: float) -> None:
         """Set the deadline of what is in flight, or of our patience."""
         deadline = self._progress_at + self.timer.give_up
         unanswered = self.state is State.OPENING and self._sends >= MAX_UNVERIFIED_SENDS
         if self._sent > self._acked and not unanswered:
-            wait = self.timer.wait
-            if not self._probed:
-                probe = self._probe_wait()
-                if probe is not None and probe < wait:
-                    wait = probe
-                else:
-                    self._probed = True
+            wait = self._probe_wait() or self.timer.wait
             deadline = min(deadline, self._flight_at + wait)
         self.deadline = deadline
 

@@ -1,8 +1,8 @@
 """Names and texts of strangers, made fit for a log line.
 
-A file name in a request is any bytes but NUL: line feeds, terminal escapes, half of a UTF-8 character. Nothing
-of that may reach a log or a terminal as it is (rules C028 and S038), so everything that is shown goes through
-:func:`escaped`, which gives printable ASCII and no more of it than asked for.
+A file name in a request is any bytes but NUL: line feeds, terminal escapes, half of a UTF-8 character.
+Nothing of that may reach a log or a terminal as it is (rules C028 and S038), so everything that is shown goes
+through :func:`escaped`, which gives printable ASCII and no more of it than asked for.
 """
 
 _SHOWN = [chr(byte) if 0x20 <= byte < 0x7F else f"\\x{byte:02x}" for byte in range(256)]

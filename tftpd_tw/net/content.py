@@ -1,0 +1,38 @@
+"""Calling a backend's objects, which may fail in any way that Python code can fail."""
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from tftpd_tw.interfaces import IReader, IWriter
+from tftpd_tw.protocol.errors import TFTPError
+
+log = Logger()
+
+
+def as_error(error: BaseException | None, failure: Failure | None = None) -> TFTPError:
+    """What to tell the client of ``error``; anything but a TFTPError is a bug, and logged with its traceback.
+
+    Call it from the ``except`` clause, or with the Deferred's ``failure``.
+    """
+    if isinstance(error, TFTPError):
+        return error
+    log.failure("The backend failed", failure)
+    return TFTPError(f"{type(error).__name__}: {error}")
+
+
+def release(content: IReader | IWriter, *, stored: bool = False) -> None:
+    """Give ``content`` back: closed, or cancelled if it is an upload that is not ``stored``. Never raises."""
+    handle: Any = content
+    try:
+        if IWriter.providedBy(content):
+            result = None if stored else handle.cancel()
+        else:
+            result = handle.close()
+    except Exception:
+        log.failure("The backend failed to clean up")
+        return
+    if isinstance(result, Deferred):
+        result.addErrback(lambda failure: log.failure("The backend failed to clean up", failure))

@@ -1,0 +1,119 @@
+"""Between sessions and sockets: what an engine must do, whichever way it waits for packets.
+
+:class:`~tftpd_tw.net.reactor_engine.ReactorEngine` does it with real sockets on a reactor,
+:class:`tftpd_tw.testing.MemoryNetwork` with simulated ones. On the path of a block an address is the plain
+tuple that the socket gave (``SocketAddress``); everywhere else it is an :class:`~tftpd_tw.interfaces.Address`.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from twisted.internet.interfaces import IReactorTime
+from zope.interface import Attribute, Interface
+
+from tftpd_tw.interfaces import Address
+from tftpd_tw.protocol.lifecycle import Burst
+
+SocketAddress = tuple[Any, ...]
+"""``(host, port)`` or ``(host, port, flow, scope)``, as :meth:`socket.socket.recvfrom` gives it."""
+
+_MAPPED = "::ffff:"
+
+
+def from_socket_address(raw: SocketAddress) -> Address:
+    """The address in ``raw``; an IPv4 peer of an IPv6 socket becomes plain IPv4 (rule C155)."""
+    host = raw[0]
+    if host.startswith(_MAPPED) and "." in host:
+        return Address(host[len(_MAPPED) :], raw[1])
+    return Address(host, raw[1], raw[3] if len(raw) > 3 else 0)
+
+
+def to_socket_address(address: Address) -> SocketAddress:
+    """What a socket of the address's own family calls it."""
+    if ":" in address.host:
+        return (address.host, address.port, 0, address.scope)
+    return (address.host, address.port)
+
+
+class IRequestHandler(Interface):
+    """Gets what arrives at a request port."""
+
+    def request_received(datagram: bytes, peer: Address, local: Address, broadcast: bool) -> None:
+        """``local`` is the address to answer from; ``broadcast`` says that the request was sent to many."""
+
+
+class IRequestSocket(Interface):
+    """An open request port."""
+
+    address = Attribute("""The bound :class:`~tftpd_tw.interfaces.Address`.""")
+
+    def close() -> None:
+        """Stop listening."""
+
+
+class ISessionHandler(Interface):
+    """Gets what happens to a session's socket."""
+
+    def datagramReceived(datagram: bytes, peer: SocketAddress) -> None:
+        """A packet came, from anybody."""
+
+    def unreachable(peer: SocketAddress) -> None:
+        """A host said that nobody listens on the port that we sent to."""
+
+    def resume_sending() -> None:
+        """After :meth:`ISessionSocket.wait_writable`: there is room again."""
+
+
+class ISessionSocket(Interface):
+    """The socket of one transfer: bound to one local address, not connected, since a packet from a stranger
+    must be seen to be answered (RFC 1350 section 4).
+    """
+
+    address = Attribute("""The bound :class:`~tftpd_tw.interfaces.Address`.""")
+
+    def expect(size: int, count: int) -> None:
+        """Datagrams may have ``size`` bytes, and ``count`` of them may come in a row."""
+
+    def send(bursts: list[Burst], peer: SocketAddress) -> list[Burst]:
+        """Send ``bursts``; what is returned did not fit into the socket's buffer. Anything else that goes
+        wrong counts as loss.
+        """
+
+    def wait_writable() -> None:
+        """Call the handler's ``resume_sending`` once there is room."""
+
+    def close() -> None:
+        """Free the port. The handler is not called any more."""
+
+
+class IEngine(Interface):
+    """Opens sockets and knows the time."""
+
+    clock: IReactorTime = Attribute("""Seconds and delayed calls.""")
+
+    def listen(host: str, port: int, handler: IRequestHandler) -> IRequestSocket:
+        """Open a request port on the local address ``host``.
+
+        :raises OSError: it is taken, not allowed, or not an address of this host
+        """
+
+    def open_session(local: Address, peer: Address, handler: ISessionHandler) -> ISessionSocket:
+        """A socket on a free port of ``local.host`` (or of any address, where that is empty).
+
+        :raises OSError: descriptors or ports have run out
+        """
+
+    def send_once(datagram: bytes, local: Address, peer: Address) -> None:
+        """Send one packet from a port that nobody will listen on. Never raises."""
+
+    def path_mtu(local: Address, peer: Address) -> int | None:
+        """Bytes of the largest IP packet that reaches ``peer`` in one piece, or None if not known."""
+
+
+def joined(bursts: Iterable[Burst]) -> list[bytes]:
+    """The datagrams in ``bursts``, for whoever sends or shows them one by one."""
+    datagrams = []
+    for burst in bursts:
+        step = 1 if len(burst) == 1 else 2
+        datagrams += [b"".join(burst[at : at + step]) for at in range(0, len(burst), step)]
+    return datagrams

@@ -1,0 +1,146 @@
+"""The request ports: decode, fold repeats, and begin a transfer for each request.
+
+A client that hears nothing asks again from the same port; that must find the transfer that is on its way, not
+start a second one (rules C095 to C098). So transfers are remembered by the client's address and port and the
+address that was asked. What is not a request gets ERROR 4 or nothing, as the rules C007 to C011 say: above all,
+nothing that could be an answer is ever answered, or two servers could be set to talk to each other for ever
+(CVE-2024-2169).
+"""
+
+from attrs import define, field
+from twisted.internet.defer import Deferred, succeed
+from zope.interface import implementer
+
+from tftpd_tw.interfaces import Address, Direction, Request
+from tftpd_tw.net.engine import IRequestHandler, IRequestSocket
+from tftpd_tw.net.serving import ServedTransfer, Server
+from tftpd_tw.protocol.errors import IllegalOperation, ServerStopping
+from tftpd_tw.protocol.options import announced_size
+from tftpd_tw.protocol.packets import Opcode, ReadRequest, WriteRequest, decode
+
+MAX_MALFORMED_PER_SECOND = 10
+"""ERROR 4 packets to one address within a second; what is more gets no answer (C009, S037)."""
+
+_NEVER_ANSWERED = frozenset({Opcode.DATA, Opcode.ACK, Opcode.ERROR, Opcode.OACK})
+
+Key = tuple[Address, str]
+
+
+@define
+class _Entry:
+    transfer: ServedTransfer
+    datagram: bytes
+
+
+@implementer(IRequestHandler)
+@define(eq=False)
+class Listener:
+    """Serves one backend on any number of request ports."""
+
+    _server: Server
+    _answer_broadcasts: bool = False
+    """Serve requests that were sent to a broadcast address, which RFC 1123 section 4.2.3.5 advises against and
+    old Cisco devices need."""
+    _sockets: list[IRequestSocket] = field(init=False, factory=list)
+    _latest: dict[Key, _Entry] = field(init=False, factory=dict)
+    _transfers: dict[ServedTransfer, Key] = field(init=False, factory=dict)
+    _malformed: dict[str, int] = field(init=False, factory=dict)
+    _malformed_second: int = field(init=False, default=0)
+    _idle: "Deferred[None] | None" = field(init=False, default=None)
+
+    def listen(self, host: str, port: int) -> Address:
+        """Open a request port; the address that it got.
+
+        :raises OSError: it is taken, not allowed, or not an address of this host
+        """
+        socket = self._server.engine.listen(host, port, self)
+        self._sockets.append(socket)
+        address: Address = socket.address
+        return address
+
+    @property
+    def active(self) -> int:
+        """Transfers in progress."""
+        return len(self._transfers)
+
+    def request_received(self, datagram: bytes, peer: Address, local: Address, broadcast: bool) -> None:
+        """Something arrived at a request port."""
+        server = self._server
+        if len(datagram) < 2 or int.from_bytes(datagram[:2], "big") in _NEVER_ANSWERED or peer.port == 0:
+            server.tell("datagram_dropped", "not-a-request")
+            return
+        if broadcast and not self._answer_broadcasts:
+            server.tell("datagram_dropped", "broadcast")
+            return
+        key = (peer, local.host)
+        entry = self._latest.get(key)
+        if entry is not None and entry.datagram == datagram and entry.transfer.repeat():
+            return
+        try:
+            packet = decode(datagram)
+        except IllegalOperation as error:
+            server.tell("datagram_dropped", "malformed")
+            if not broadcast and self._may_complain(peer.host):
+                server.refuse(error, local, peer)
+            return
+        assert isinstance(packet, ReadRequest | WriteRequest)
+        if entry is not None and not entry.transfer.busy():
+            entry.transfer.abandon()
+        reading = isinstance(packet, ReadRequest)
+        request = Request(
+            Direction.READ if reading else Direction.WRITE,
+            packet.name,
+            packet.mode,
+            packet.options,
+            peer,
+            local,
+            None if reading else announced_size(packet.options),
+            broadcast,
+        )
+        transfer = ServedTransfer(server, request, self._over)
+        self._transfers[transfer] = key
+        self._latest[key] = _Entry(transfer, datagram)
+        transfer.begin()
+
+    def close(self) -> None:
+        """Take no more requests; transfers go on."""
+        sockets, self._sockets = self._sockets, []
+        for socket in sockets:
+            socket.close()
+
+    def drain(self, seconds: float) -> "Deferred[None]":
+        """Take no more requests, give transfers this long to finish and end the rest with an ERROR.
+
+        :returns: fires when none is left
+        """
+        self.close()
+        if not self._transfers:
+            return succeed(None)
+        self._idle = Deferred()
+        clock = self._server.engine.clock
+        timer = clock.callLater(seconds, self._end_all)
+        self._idle.addCallback(lambda _: timer.cancel() if timer.active() else None)
+        return self._idle
+
+    def _end_all(self) -> None:
+        for transfer in list(self._transfers):
+            transfer.fail(ServerStopping("the time to drain is over"))
+            transfer.abandon()
+
+    def _over(self, transfer: ServedTransfer) -> None:
+        key = self._transfers.pop(transfer)
+        entry = self._latest.get(key)
+        if entry is not None and entry.transfer is transfer:
+            del self._latest[key]
+        if self._idle is not None and not self._transfers:
+            idle, self._idle = self._idle, None
+            idle.callback(None)
+
+    def _may_complain(self, host: str) -> bool:
+        """Whether ``host`` gets another ERROR 4 in this second."""
+        second = int(self._server.engine.clock.seconds())
+        if second != self._malformed_second:
+            self._malformed.clear()
+            self._malformed_second = second
+        count = self._malformed[host] = self._malformed.get(host, 0) + 1
+        return count <= MAX_MALFORMED_PER_SECOND

@@ -1,0 +1,235 @@
+"""The portable engine: each socket is a reader of the reactor.
+
+It needs a reactor with ``addReader`` (every one of Twisted's on POSIX). A reader of our own rather than a
+``udp.Port``: it reads the address that was asked, sees ICMP errors, never closes because of one, writes no log
+line when it comes and goes, and costs a third of the CPU of a ``Port`` for each packet.
+"""
+
+import socket
+
+from twisted.internet.interfaces import IReactorFDSet, IReactorTime, IReadDescriptor, IWriteDescriptor
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from tftpd_tw.interfaces import Address
+from tftpd_tw.net.engine import (
+    IEngine,
+    IRequestHandler,
+    IRequestSocket,
+    ISessionHandler,
+    ISessionSocket,
+    SocketAddress,
+    from_socket_address,
+    to_socket_address,
+)
+from tftpd_tw.net.sockets import (
+    PENDING_ERRORS,
+    SEGMENTATION_ERRORS,
+    asked_address,
+    bind_request_socket,
+    bind_session_socket,
+    path_mtu,
+    segment_control,
+    unreachable_peers,
+)
+from tftpd_tw.protocol.lifecycle import Burst
+from tftpd_tw.protocol.packets import HEADER_SIZE, MAX_REQUEST
+
+REQUESTS_PER_TURN = 64
+"""Requests taken before other sockets have their turn."""
+
+
+@implementer(IReadDescriptor, IRequestSocket)
+class RequestSocket:
+    """A request port on a reactor."""
+
+    def __init__(self, sock: socket.socket, reactor: IReactorFDSet, handler: IRequestHandler) -> None:
+        self._socket = sock
+        self._reactor = reactor
+        self._handler = handler
+        self.address = from_socket_address(sock.getsockname())
+        reactor.addReader(self)
+
+    def fileno(self) -> int:
+        """The descriptor, or -1 when closed."""
+        return self._socket.fileno()
+
+    def doRead(self) -> None:
+        """Hand requests to the handler."""
+        for _ in range(REQUESTS_PER_TURN):
+            try:
+                # A request longer than allowed only has to look longer.
+                datagram, control, _, raw = self._socket.recvmsg(MAX_REQUEST + 1, 256)
+            except OSError:
+                # Nothing more, or an error that concerns one packet: the request port stays open whatever it is.
+                return
+            peer = from_socket_address(raw)
+            local, broadcast = asked_address(control, self.address, peer)
+            self._handler.request_received(datagram, peer, local, broadcast)
+            if self._socket.fileno() < 0:
+                return
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The reactor saw an error on the descriptor, or is stopping."""
+        if self._socket.fileno() >= 0 and getattr(self._reactor, "running", False):
+            self._reactor.addReader(self)
+
+    def logPrefix(self) -> str:
+        """A name for the log."""
+        return "tftp"
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._reactor.removeReader(self)
+        self._socket.close()
+
+
+@implementer(IReadDescriptor, IWriteDescriptor, ISessionSocket)
+class SessionSocket:
+    """One transfer's socket on a reactor."""
+
+    __slots__ = (
+        "_control",
+        "_control_size",
+        "_count",
+        "_handler",
+        "_reactor",
+        "_segmented",
+        "_size",
+        "_socket",
+        "address",
+    )
+
+    def __init__(self, sock: socket.socket, reactor: IReactorFDSet, handler: ISessionHandler) -> None:
+        self._socket = sock
+        self._reactor = reactor
+        self._handler = handler
+        self._size = MAX_REQUEST + 1
+        self._count = 1
+        self._segmented = True
+        self._control: list[tuple[int, int, bytes]] = []
+        self._control_size = 0
+        self.address = from_socket_address(sock.getsockname())
+        reactor.addReader(self)
+
+    def expect(self, size: int, count: int) -> None:
+        """Datagrams may have ``size`` bytes, and ``count`` of them may come in a row."""
+        self._size = size
+        self._count = count
+
+    def fileno(self) -> int:
+        """The descriptor, or -1 when closed."""
+        return self._socket.fileno()
+
+    def doRead(self) -> None:
+        """Hand packets to the session."""
+        sock, received = self._socket, self._handler.datagramReceived
+        for _ in range(self._count):
+            try:
+                datagram, peer = sock.recvfrom(self._size)
+            except BlockingIOError:
+                return
+            except OSError:
+                self._read_errors()
+                return
+            received(datagram, peer)
+            if sock.fileno() < 0:
+                return
+
+    def doWrite(self) -> None:
+        """There is room in the buffer again."""
+        self._reactor.removeWriter(self)
+        self._handler.resume_sending()
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The reactor saw an error on the descriptor, which may be an ICMP message, or is stopping."""
+        if self._socket.fileno() >= 0:
+            self._read_errors()
+        if self._socket.fileno() >= 0 and getattr(self._reactor, "running", False):
+            self._reactor.addReader(self)
+
+    def logPrefix(self) -> str:
+        """A name for the log."""
+        return "tftp"
+
+    def send(self, bursts: list[Burst], peer: SocketAddress) -> list[Burst]:
+        """Send ``bursts``, each with one system call where that works; the rest if the buffer is full."""
+        sock = self._socket
+        for index, burst in enumerate(bursts):
+            try:
+                if len(burst) <= 2:
+                    sock.sendmsg(burst, (), 0, peer)
+                elif self._segmented:
+                    size = HEADER_SIZE + len(burst[1])
+                    if size != self._control_size:
+                        self._control, self._control_size = segment_control(size), size
+                    sock.sendmsg(burst, self._control, 0, peer)
+                else:
+                    return self._send_singly(bursts[index:], peer)
+            except BlockingIOError:
+                return bursts[index:]
+            except OSError as error:
+                if len(burst) > 2 and error.errno in SEGMENTATION_ERRORS:
+                    self._segmented = False
+                    return self._send_singly(bursts[index:], peer)
+                if error.errno in PENDING_ERRORS:
+                    self._read_errors()
+                    return self._send_singly(bursts[index:], peer) if sock.fileno() >= 0 else []
+                # Anything else is loss (K5): the timer repeats it.
+        return []
+
+    def _send_singly(self, bursts: list[Burst], peer: SocketAddress) -> list[Burst]:
+        """Send each block by itself."""
+        for index, burst in enumerate(bursts):
+            step = min(len(burst), 2)
+            for at in range(0, len(burst), step):
+                try:
+                    self._socket.sendmsg(burst[at : at + step], (), 0, peer)
+                except BlockingIOError:
+                    return [burst[at:], *bursts[index + 1 :]]
+                except OSError:
+                    continue
+        return []
+
+    def wait_writable(self) -> None:
+        """Call the handler once there is room."""
+        self._reactor.addWriter(self)
+
+    def _read_errors(self) -> None:
+        for peer in unreachable_peers(self._socket):
+            self._handler.unreachable(peer)
+
+    def close(self) -> None:
+        """Free the port."""
+        self._reactor.removeReader(self)
+        self._reactor.removeWriter(self)
+        self._socket.close()
+
+
+@implementer(IEngine)
+class ReactorEngine:
+    """Sockets on ``reactor``."""
+
+    def __init__(self, reactor: IReactorFDSet) -> None:
+        self._reactor = reactor
+        self.clock = IReactorTime(reactor)
+
+    def listen(self, host: str, port: int, handler: IRequestHandler) -> RequestSocket:
+        """Open a request port."""
+        return RequestSocket(bind_request_socket(host, port), self._reactor, handler)
+
+    def open_session(self, local: Address, peer: Address, handler: ISessionHandler) -> SessionSocket:
+        """A socket for one transfer."""
+        return SessionSocket(bind_session_socket(local, peer), self._reactor, handler)
+
+    def send_once(self, datagram: bytes, local: Address, peer: Address) -> None:
+        """Send one packet and forget it."""
+        try:
+            with bind_session_socket(local, peer) as sock:
+                sock.sendto(datagram, to_socket_address(peer))
+        except OSError:
+            return
+
+    def path_mtu(self, local: Address, peer: Address) -> int | None:
+        """The MTU on the way to ``peer``."""
+        return path_mtu(local, peer)

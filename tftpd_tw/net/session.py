@@ -1,0 +1,288 @@
+"""One transfer's shell: a socket, a timer and the content around a machine of :mod:`tftpd_tw.protocol`.
+
+Whatever happens is handled in the same three moves: tell the machine, send its bursts and serve its events,
+move the timer. The timer is one :class:`~twisted.internet.interfaces.IDelayedCall`; it is left to fire early
+rather than moved on with each ACK, so that an ACK costs a comparison.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.protocol import DatagramProtocol
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from tftpd_tw.interfaces import Address, Buffer, IReader, IWriter
+from tftpd_tw.net.content import as_error, release
+from tftpd_tw.net.engine import IEngine, ISessionHandler, SocketAddress, from_socket_address, to_socket_address
+from tftpd_tw.protocol.errors import TFTPError, UnknownTID
+from tftpd_tw.protocol.events import Ended, Read, Write
+from tftpd_tw.protocol.lifecycle import Burst, Machine, State
+from tftpd_tw.protocol.opening import Asking, Proceed
+from tftpd_tw.protocol.packets import HEADER_SIZE, Opcode, encode_failure
+from tftpd_tw.protocol.receiving import Receiver
+
+STRANGER_INTERVAL = 1.0
+"""Seconds between answers to packets from wrong addresses, so that a session cannot be made to flood (C092)."""
+
+
+@implementer(ISessionHandler)
+class Session(DatagramProtocol):
+    """A transfer in progress, at either end."""
+
+    def __init__(
+        self,
+        engine: IEngine,
+        machine: Machine,
+        peer: Address,
+        content: IReader | IWriter,
+        *,
+        on_ended: Callable[[Ended], None],
+        on_closed: Callable[[], None] = lambda: None,
+        on_error_sent: Callable[[int], None] = lambda code: None,
+    ) -> None:
+        """Be ready to :meth:`open`.
+
+        :param peer: the other end; a machine that is still asking takes the port of the first answer
+        :param content: provides IReader for a sender, IWriter for a receiver; owned by the session from now on
+        :param on_ended: called once, when the outcome is known
+        :param on_closed: called once, when the socket is closed
+        :param on_error_sent: called with the code of each ERROR packet
+        """
+        self.machine: Any = machine
+        self.peer = peer
+        self._engine = engine
+        self._clock = engine.clock
+        self._content: Any = content
+        self._peer = to_socket_address(peer)
+        self._port_known = not isinstance(machine, Asking)
+        self._on_ended = on_ended
+        self._on_closed = on_closed
+        self._on_error_sent = on_error_sent
+        self._timer: IDelayedCall | None = None
+        self._timer_at = 0.0
+        self._unsent: list[Burst] = []
+        self._offset = 0
+        self._publishing = False
+        self._stored = False
+        self._stranger_at = 0.0
+        self.first_sent_at: float | None = None
+        """When the first packet left."""
+
+    def open(self, local: Address) -> None:
+        """Take a port of ``local`` and start.
+
+        :raises OSError: there is none
+        """
+        self.transport: Any = self._engine.open_session(local, self.peer, self)
+        self._expect()
+        self.machine.start(self._clock.seconds())
+        self._settle()
+
+    # What the engine calls
+
+    def datagramReceived(self, datagram: bytes, peer: SocketAddress) -> None:
+        """A packet came."""
+        if peer != self._peer and not self._is_first_answer(peer):
+            self._refuse_stranger(datagram, peer)
+            return
+        self.machine.datagram_received(datagram, self._clock.seconds())
+        self._settle()
+
+    def unreachable(self, peer: SocketAddress) -> None:
+        """ICMP: somebody's port is closed."""
+        if peer == self._peer:
+            self.machine.peer_unreachable()
+            self._settle()
+
+    def resume_sending(self) -> None:
+        """The socket's buffer has room again."""
+        unsent, self._unsent = self._unsent, []
+        self._send(unsent)
+
+    # What the owner calls
+
+    def fail(self, error: TFTPError) -> None:
+        """End the transfer and tell the peer."""
+        self.machine.fail(error)
+        self._settle()
+
+    def abandon(self) -> None:
+        """End the transfer without a word: its client has begun another from the same port."""
+        self.machine.abandon()
+        self._settle()
+
+    def repeat_opening(self) -> None:
+        """The client sent its request again."""
+        self.machine.repeat_opening(self._clock.seconds())
+        self._settle()
+
+    # The three moves
+
+    def _settle(self) -> None:
+        machine = self.machine
+        while True:
+            bursts = machine.bursts()
+            if bursts:
+                self._send(bursts)
+            events = machine.events()
+            if not events:
+                break
+            for event in events:
+                if isinstance(event, Read):
+                    self._read(event.length)
+                elif isinstance(event, Write):
+                    self._write(event)
+                elif isinstance(event, Ended):
+                    self._ended(event)
+                elif isinstance(event, Proceed):
+                    self._proceed(event)
+            machine = self.machine
+        if machine.state is State.ENDED:
+            self._close()
+        else:
+            self._arm()
+
+    def _send(self, bursts: list[Burst]) -> None:
+        if self.first_sent_at is None:
+            self.first_sent_at = self._clock.seconds()
+        if self._unsent:
+            # The buffer is still full. The newest bursts start where the peer is: older ones are loss by now.
+            self._unsent = bursts
+            return
+        self._unsent = self.transport.send(bursts, self._peer)
+        if self._unsent:
+            self.transport.wait_writable()
+
+    def _arm(self) -> None:
+        deadline = self.machine.deadline
+        if deadline is None:
+            return
+        if self._timer is None:
+            self._timer = self._clock.callLater(max(0.0, deadline - self._clock.seconds()), self._timer_fired)
+        elif deadline < self._timer_at:
+            self._timer.reset(max(0.0, deadline - self._clock.seconds()))
+        else:
+            return
+        self._timer_at = deadline
+
+    def _timer_fired(self) -> None:
+        self._timer = None
+        self.machine.timer_fired(self._clock.seconds())
+        self._settle()
+
+    # The content
+
+    def _read(self, length: int) -> None:
+        try:
+            result = self._content.read(self._offset, length)
+        except Exception as error:
+            self.machine.fail(as_error(error))
+            return
+        if isinstance(result, Deferred):
+            result.addCallbacks(self._read_later, self._content_failed_later)
+        else:
+            self._offset += len(result)
+            self.machine.blocks_read(result, self._clock.seconds())
+
+    def _read_later(self, data: Buffer) -> None:
+        self._offset += len(data)
+        self.machine.blocks_read(data, self._clock.seconds())
+        self._settle()
+
+    def _write(self, event: Write) -> None:
+        try:
+            result = self._content.write(event.data) if event.data else None
+            if isinstance(result, Deferred):
+                if event.final:
+                    result.addCallback(lambda _: self._publish())
+                result.addCallbacks(self._written_later, self._content_failed_later)
+                return
+            if event.final:
+                result = self._publish()
+                if isinstance(result, Deferred):
+                    result.addCallbacks(self._written_later, self._content_failed_later)
+                    return
+        except Exception as error:
+            self.machine.fail(as_error(error))
+            return
+        self._written()
+
+    def _publish(self) -> Any:
+        """Make it visible, unless the transfer has failed while the last of it was being written."""
+        if self._content is None:
+            return None
+        self._publishing = True
+        return self._content.finish()
+
+    def _written(self) -> None:
+        self._stored = self._publishing
+        self.machine.blocks_written(self._clock.seconds())
+
+    def _written_later(self, _: object) -> None:
+        if self.machine.state is not State.ENDED:
+            self._written()
+            self._settle()
+
+    def _content_failed_later(self, failure: Failure) -> None:
+        if self.machine.state is not State.ENDED:
+            self.machine.fail(as_error(failure.value, failure))
+            self._settle()
+
+    # Endings
+
+    def _ended(self, ended: Ended) -> None:
+        if ended.error is not None:
+            self._on_error_sent(ended.error.code)
+        content, self._content = self._content, None
+        release(content, stored=self._stored)
+        self._on_ended(ended)
+
+    def _close(self) -> None:
+        if self.transport is None:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self.transport.close()
+        self.transport = None
+        self._unsent = []
+        self._on_closed()
+
+    # The peer
+
+    def _expect(self) -> None:
+        """Tell the socket how large packets are and how many come in a row."""
+        agreed = self.machine.agreed
+        receiving = isinstance(self.machine, Receiver)
+        # One byte more than allowed, so that a block that is too long is seen to be (K3).
+        size = agreed.blksize + HEADER_SIZE + 1 if receiving else 1024
+        self.transport.expect(max(size, 1024), agreed.windowsize if receiving else 1)
+
+    def _is_first_answer(self, peer: SocketAddress) -> bool:
+        """Whether this is the server's first packet, whose port becomes the other end (RFC 1350 section 4)."""
+        if self._port_known or peer[0] != self._peer[0]:
+            return False
+        self._port_known = True
+        self._peer = peer
+        self.peer = from_socket_address(peer)
+        return True
+
+    def _proceed(self, event: Proceed) -> None:
+        now = self._clock.seconds()
+        self.machine = event.machine
+        self._expect()
+        self.machine.start(now)
+        if event.datagram is not None:
+            self.machine.datagram_received(event.datagram, now)
+
+    def _refuse_stranger(self, datagram: bytes, peer: SocketAddress) -> None:
+        """ERROR 5 to a packet from elsewhere, and nothing changes here; an ERROR is never answered (C091)."""
+        now = self._clock.seconds()
+        if len(datagram) < HEADER_SIZE or datagram[1] == Opcode.ERROR or now < self._stranger_at:
+            return
+        self._stranger_at = now + STRANGER_INTERVAL
+        self.transport.send([[encode_failure(UnknownTID())]], peer)
+        self._on_error_sent(UnknownTID.code)

@@ -1,0 +1,141 @@
+"""UDP sockets as TFTP needs them, and the kernel's side of it: which address was asked, segmented sends,
+ICMP errors. Numbers that Python does not name are Linux's; where they mean nothing, the feature is off.
+"""
+
+import errno
+import socket
+import struct
+
+from tftpd_tw.interfaces import Address
+from tftpd_tw.net.engine import SocketAddress, from_socket_address, to_socket_address
+
+IP_PKTINFO = 8
+IPV6_RECVPKTINFO = 49
+IPV6_PKTINFO = 50
+IP_RECVERR = 11
+IPV6_RECVERR = 25
+IP_MTU_DISCOVER = 10
+IPV6_MTU_DISCOVER = 23
+IP_PMTUDISC_DONT = 0
+IP_MTU = 14
+IPV6_MTU = 24
+SOL_UDP = 17
+UDP_SEGMENT = 103
+
+SEGMENTATION_ERRORS = frozenset({errno.EMSGSIZE, errno.EINVAL, errno.EIO, errno.ENOPROTOOPT, errno.EOPNOTSUPP})
+"""What a segmented send fails with where it cannot work: a segment above the MTU, an old kernel, an odd driver."""
+
+PENDING_ERRORS = frozenset(
+    {errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.EPROTO}
+)
+"""An ICMP message about an earlier packet is reported by the next call on the socket."""
+
+_EXTENDED_ERROR = struct.Struct("=IBBBBII")
+_ORIGIN_ICMP = frozenset({2, 3})
+
+
+def family_of(host: str) -> socket.AddressFamily:
+    """IPv6 for a host with colons, else IPv4."""
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+def bind_request_socket(host: str, port: int) -> socket.socket:
+    """A non-blocking socket on ``host`` and ``port`` that tells which address each request was sent to.
+
+    ``::`` takes IPv4 as well.
+
+    :raises OSError: it cannot be bound
+    """
+    family = family_of(host)
+    sock = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    try:
+        if family is socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, host != "::")
+            sock.setsockopt(socket.IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
+        if family is socket.AF_INET or host == "::":
+            sock.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
+        sock.bind((host, port))
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def bind_session_socket(local: Address, peer: Address) -> socket.socket:
+    """A non-blocking socket on a free port of ``local.host``, of the peer's family, that reports ICMP errors.
+
+    Packets above the path's MTU are fragmented rather than refused: an administrator may want blocks of 64 KiB.
+
+    :raises OSError: descriptors or ports have run out
+    """
+    family = family_of(peer.host)
+    sock = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    try:
+        if family is socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, IPV6_RECVERR, 1)
+            sock.setsockopt(socket.IPPROTO_IPV6, IPV6_MTU_DISCOVER, IP_PMTUDISC_DONT)
+        else:
+            sock.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
+            sock.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT)
+        if local.host:
+            sock.bind(to_socket_address(local._replace(port=0)))
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def segment_control(size: int) -> list[tuple[int, int, bytes]]:
+    """The control message that cuts one send into datagrams of ``size`` bytes."""
+    return [(SOL_UDP, UDP_SEGMENT, struct.pack("=H", size))]
+
+
+def asked_address(control: list[tuple[int, int, bytes]], bound: Address, peer: Address) -> tuple[Address, bool]:
+    """The address that a request was sent to, as one to answer from, and whether it was a broadcast.
+
+    For a broadcast or multicast that is the address of the interface it came in on.
+    """
+    found = None
+    for level, kind, data in control:
+        if level == socket.IPPROTO_IP and kind == IP_PKTINFO:
+            # in_pktinfo: interface, the local address, the packet's destination
+            _, local, destination = struct.unpack_from("=I4s4s", data)
+            return Address(socket.inet_ntoa(local), bound.port), local != destination
+        if level == socket.IPPROTO_IPV6 and kind == IPV6_PKTINFO:
+            found = data
+    if found is None:
+        return bound, False
+    raw, interface = found[:16], struct.unpack_from("=I", found, 16)[0]
+    if raw[0] == 0xFF:
+        return Address("", bound.port), True
+    host = socket.inet_ntop(socket.AF_INET6, raw)
+    return from_socket_address((host, bound.port, 0, interface if peer.scope else 0)), False
+
+
+def unreachable_peers(sock: socket.socket) -> list[SocketAddress]:
+    """Empty the error queue; the addresses whose hosts said that their port is closed."""
+    peers: list[SocketAddress] = []
+    while True:
+        try:
+            _, control, _, peer = sock.recvmsg(0, 512, socket.MSG_ERRQUEUE)
+        except OSError:
+            return peers
+        for level, kind, data in control:
+            if (level, kind) in ((socket.IPPROTO_IP, IP_RECVERR), (socket.IPPROTO_IPV6, IPV6_RECVERR)):
+                number, origin = _EXTENDED_ERROR.unpack_from(data)[:2]
+                if number == errno.ECONNREFUSED and origin in _ORIGIN_ICMP:
+                    peers.append(peer)
+
+
+def path_mtu(local: Address, peer: Address) -> int | None:
+    """The MTU of the route to ``peer``, or what the kernel has learnt of the path; None if there is none."""
+    try:
+        with socket.socket(family_of(peer.host), socket.SOCK_DGRAM) as sock:
+            if local.host:
+                sock.bind(to_socket_address(local._replace(port=0)))
+            sock.connect(to_socket_address(peer))
+            if sock.family is socket.AF_INET6:
+                return sock.getsockopt(socket.IPPROTO_IPV6, IPV6_MTU)
+            return sock.getsockopt(socket.IPPROTO_IP, IP_MTU)
+    except OSError:
+        return None
