@@ -50,6 +50,9 @@ _IP_AND_UDP = 28
 SERVER = "192.0.2.1"
 """The host that :meth:`MemoryNetwork.serve` serves on (an address that RFC 5737 keeps for examples)."""
 
+REQUEST_PORT = Address(SERVER, 69)
+"""Where that server takes requests."""
+
 CLIENT = "192.0.2.100"
 """The host of :meth:`MemoryNetwork.get` and :meth:`MemoryNetwork.put`."""
 
@@ -103,7 +106,7 @@ class MemoryNetwork:
         """A client on :data:`CLIENT` of the server of :meth:`serve`; ``wishes`` as in
         :class:`~tftpd_tw.net.client.Wishes`.
         """
-        return Client(self.host(CLIENT), Address(SERVER, 69), Wishes(**wishes), mode=mode)
+        return Client(self.host(CLIENT), REQUEST_PORT, Wishes(**wishes), mode=mode)
 
     def get(self, name: bytes, *, mode: Mode = Mode.OCTET, **wishes: Any) -> bytes:
         """Read a file, to the end of the transfer.
@@ -303,11 +306,11 @@ class RawPeer:
     """What came, and from where."""
     socket: MemorySessionSocket = field(init=False)
 
-    def send(self, datagram: bytes, to: Address = Address(SERVER, 69)) -> None:
+    def send(self, datagram: bytes, to: Address = REQUEST_PORT) -> None:
         """Send one packet."""
         self._network.transmit(datagram, self.socket.address, to)
 
-    def ask(self, datagram: bytes, to: Address = Address(SERVER, 69), wait: float = 0.05) -> list[bytes]:
+    def ask(self, datagram: bytes, to: Address = REQUEST_PORT, wait: float = 0.05) -> list[bytes]:
         """Send one packet, wait so many seconds, and return what has come since."""
         before = len(self.received)
         self.send(datagram, to)

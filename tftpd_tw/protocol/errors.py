@@ -76,6 +76,14 @@ class IllegalOperation(TFTPError):
     reason = "illegal-operation"
 
 
+class OptionRefused(IllegalOperation):
+    """The server granted an option that was not asked, or more of one than was asked (RFC 2347)."""
+
+    code = ErrorCode.OPTION_REFUSED
+    wire_text = "Option refused"
+    reason = "option-refused"
+
+
 class UnknownTID(TFTPError):
     """A packet from an address and port that is not the transfer's other end."""
 

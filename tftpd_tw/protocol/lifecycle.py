@@ -15,7 +15,7 @@ import enum
 from abc import ABC, abstractmethod
 from typing import Final
 
-from tftpd_tw.protocol.errors import BackendStalled, ErrorCode, IllegalOperation, TFTPError
+from tftpd_tw.protocol.errors import BackendStalled, IllegalOperation, TFTPError
 from tftpd_tw.protocol.events import Ended, Event, Reason
 from tftpd_tw.protocol.options import Agreed
 from tftpd_tw.protocol.packets import Error, decode, encode_failure
@@ -185,9 +185,6 @@ class Machine(ABC):
 
     def _peer_error(self, error: Error) -> Ended:
         """What the peer's ERROR means just now."""
-        probing = self.state is State.OPENING and self.agreed.tsize is not None
-        if probing and error.code in (ErrorCode.UNDEFINED, ErrorCode.OPTION_REFUSED):
-            return Ended(Reason.SIZE_PROBE.value, error.code, error.text)
         return Ended(Reason.PEER_ERROR.value, error.code, error.text)
 
     def _silence(self) -> Ended:

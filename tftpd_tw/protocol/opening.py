@@ -7,7 +7,7 @@ some answer comes, and says with :class:`Proceed` which machine goes on from the
 
 from attrs import frozen
 
-from tftpd_tw.protocol.errors import IllegalOperation
+from tftpd_tw.protocol.errors import IllegalOperation, OptionRefused
 from tftpd_tw.protocol.events import Ended, Event, Reason
 from tftpd_tw.protocol.lifecycle import Machine, State, Trigger
 from tftpd_tw.protocol.options import Agreed, agree
@@ -100,17 +100,22 @@ class Asking(Machine):
             return
         try:
             packet = decode(datagram)
-            match packet:
-                case Error():
-                    self._end(Trigger.FAILED, Ended(Reason.PEER_ERROR.value, packet.code, packet.text))
-                case OptionAck():
-                    self._proceed(agree(self._options, packet.options), None)
-                case Data(block=1) if self._reading:
-                    self._proceed(Agreed(), datagram)
-                case Ack(block=0) if not self._reading:
-                    self._proceed(Agreed(), None)
-        except IllegalOperation as error:
-            self.fail(error)
+        except IllegalOperation:
+            return
+        match packet:
+            case Error():
+                self._end(Trigger.FAILED, Ended(Reason.PEER_ERROR.value, packet.code, packet.text))
+            case OptionAck():
+                try:
+                    agreed = agree(self._options, packet.options)
+                except OptionRefused as error:
+                    self.fail(error)
+                else:
+                    self._proceed(agreed, None)
+            case Data(block=1) if self._reading:
+                self._proceed(Agreed(), datagram)
+            case Ack(block=0) if not self._reading:
+                self._proceed(Agreed(), None)
 
     def timer_fired(self, now: float) -> None:
         """``deadline`` has come (an early call does no harm)."""

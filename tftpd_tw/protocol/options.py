@@ -13,7 +13,7 @@ from collections.abc import Callable
 from attrs import define, frozen
 
 from tftpd_tw.protocol.blocks import Rollover
-from tftpd_tw.protocol.errors import IllegalOperation
+from tftpd_tw.protocol.errors import OptionRefused
 from tftpd_tw.protocol.packets import Options
 
 DEFAULT_BLKSIZE = 512
@@ -171,8 +171,7 @@ def negotiate(asked: Options, policy: Policy, facts: Facts) -> Agreed:
     """What the server grants of ``asked``. Never raises: what cannot be granted is left out."""
     terms = _Terms(policy, facts)
     granted: dict[bytes, bytes] = {}
-    # The window's byte limit depends on blksize, wherever that stands in the request.
-    for name, value in sorted(asked, key=lambda pair: pair[0].lower() == b"windowsize"):
+    for name, value in sorted(asked, key=_is_windowsize):
         known = name.lower()
         grant = _GRANT.get(known)
         if grant is None or known in policy.refused or not _NUMBER.fullmatch(value):
@@ -198,21 +197,26 @@ def announced_size(asked: Options) -> int | None:
 def agree(asked: Options, oack: Options) -> Agreed:
     """The client's terms after an OACK.
 
-    :raises IllegalOperation: the server granted what was not asked, or more than was asked (RFC 2347)
+    :raises OptionRefused: the server granted what was not asked, or more than was asked (RFC 2347)
     """
     wanted = {name.lower(): value for name, value in asked}
     terms = _Terms(Policy(max_windowsize=MAX_WINDOWSIZE), Facts(reading=False))
-    for name, value in oack:
+    for name, value in sorted(oack, key=_is_windowsize):
         known = name.lower()
         grant = _GRANT.get(known)
         numbers = _NUMBER.fullmatch(value) and _NUMBER.fullmatch(wanted.get(known, b""))
         if grant is None or not numbers:
-            raise IllegalOperation(f"the server's OACK has {name!r} = {value!r}, which was not asked")
+            raise OptionRefused(f"the server's OACK has {name!r} = {value!r}, which was not asked")
         number, most = int(value), int(wanted[known])
         too_much = number > most if known in _REDUCIBLE else known != b"tsize" and number != most
         if too_much or grant(terms, number) != number:
-            raise IllegalOperation(f"the server's OACK has {name!r} = {value!r}; asked was {most}")
+            raise OptionRefused(f"the server's OACK has {name!r} = {value!r}; asked was {most}")
     return _agreed(terms, oack)
+
+
+def _is_windowsize(pair: tuple[bytes, bytes]) -> bool:
+    """The sort key that puts it last: its byte limit depends on blksize, wherever that stands in the packet."""
+    return pair[0].lower() == b"windowsize"
 
 
 def _agreed(terms: _Terms, options: Options) -> Agreed:

@@ -119,7 +119,7 @@ class Receiver(Machine):
             return
         wire = datagram[2] << 8 | datagram[3]
         ahead = (wire - self._received) % self._modulus
-        if ahead != 1:
+        if ahead != 1 or self._ack_held:
             self._out_of_order(wire, now)
             return
         length = len(datagram) - HEADER_SIZE
@@ -197,7 +197,7 @@ class Receiver(Machine):
     def _out_of_order(self, wire: int, now: float) -> None:
         """A gap, a repeat, or a packet that was long under way."""
         if self._ack_held:
-            return
+            return  # nobody may send now, and nothing more is kept, even if it would be next
         block = self._received + self.agreed.rollover.ahead(wire, self._received)
         if block > self._received:
             if block > self._received + self.windowsize:

@@ -71,6 +71,7 @@ class Sender(Machine):
         "_size",
         "_view",
         "_window_bytes",
+        "_window_end",
         "blksize",
         "windowsize",
     )
@@ -122,6 +123,7 @@ class Sender(Machine):
         self._ended_source = False
 
         # Repeats.
+        self._window_end = 0
         self._sends = 0
         self._flight_at = 0.0
         self._repeated = False
@@ -178,13 +180,18 @@ class Sender(Machine):
         self._probes = 0
         self._duplicate_counts = self._acked >= self._quiet_before
         if ahead == in_flight:
+            self._window_end = self._acked
             self.timer.answered(None if self._repeated else now - self._flight_at)
             self._repeated = False
             self._send_window(now)
         else:
             self.timer.answered(None)
-            # A full window since its last ACK: this client lost nothing, it only counts from elsewhere.
-            if ahead < self.windowsize and now >= self._quiet_until:
+            # Whole windows since its last ACK, or since where its windows ended before a loss: this client
+            # lost nothing here, it only counts from elsewhere.
+            if ahead == self.windowsize or (self._acked - self._window_end) % self.windowsize == 0:
+                self._window_end = self._acked
+                self._send_window(now)
+            elif now >= self._quiet_until:
                 self._go_back(now)
             else:
                 self._send_window(now)
@@ -320,7 +327,8 @@ class Sender(Machine):
         unanswered = self.state is State.OPENING and self._sends >= MAX_UNVERIFIED_SENDS
         if self._sent > self._acked and not unanswered:
             wait = self._probe_wait() or self.timer.wait
-            deadline = min(deadline, self._flight_at + wait)
+            # Progress counts like a sending: an ACK from inside the window starts the wait anew.
+            deadline = min(deadline, max(self._flight_at, self._progress_at) + wait)
         self.deadline = deadline
 
     # The content
@@ -373,6 +381,9 @@ class Sender(Machine):
         return super()._silence()
 
     def _peer_error(self, error: Error) -> Ended:
+        probing = self.state is State.OPENING and self.agreed.tsize is not None
+        if probing and error.code in (ErrorCode.UNDEFINED, ErrorCode.OPTION_REFUSED):
+            return Ended(Reason.SIZE_PROBE.value, error.code, error.text)
         # GRUB knows the size and closes with ERROR 0 instead of acknowledging an empty last block.
         empty_last = self._length % self.blksize == 0 and self._acked + 1 == self._final
         if empty_last and self._all_sent() and error.code == ErrorCode.UNDEFINED:

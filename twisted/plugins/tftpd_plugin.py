@@ -5,7 +5,7 @@ This file is read whenever anybody's ``twistd`` looks for plugins.
 
 from twisted.application.service import ServiceMaker
 
-tftpd = ServiceMaker(  # type: ignore[no-untyped-call]
+tftpd = ServiceMaker(
     "tftpd-tw",
     "tftpd_tw.tap",
     "A fast, safe TFTP server with metrics.",

@@ -1,0 +1,168 @@
+"""The files beneath one directory: what ``--root`` serves, and where uploads go if they are allowed.
+
+A read is tried in the reactor thread with what the kernel has in its caches, which takes some microseconds;
+if a disk or a network file system may have to be asked, a thread opens the file. An upload is always prepared
+in a thread. Name, permission and room are settled there, before the client gets its first answer (C031,
+C070).
+
+A transfer may give up while a thread opens a file for it: it cancels the Deferred, and what the thread brings
+back is closed. The root stays open until the last of these threads has ended, so that none of them can find
+another directory under the number of its descriptor.
+"""
+
+import os
+import stat
+from typing import TypeVar, cast
+
+from twisted.internet.defer import Deferred
+from zope.interface import implementer
+
+from tftpd_tw.backends.confined import LOOK, Root, as_tftp_error
+from tftpd_tw.backends.names import normalise
+from tftpd_tw.backends.reading import FileReader
+from tftpd_tw.backends.staging import Staged
+from tftpd_tw.backends.threads import shielded
+from tftpd_tw.backends.uploading import FileWriter, UploadPolicy
+from tftpd_tw.interfaces import IBackend, IReader, IWriter, Request, RunBlocking
+from tftpd_tw.protocol.errors import AccessViolation, DiskFull, FileExists, FileNotFound
+from tftpd_tw.protocol.text import escaped
+
+T = TypeVar("T")
+
+_DIRECTORY = LOOK | os.O_DIRECTORY
+
+
+@implementer(IBackend)
+class DirectoryBackend:
+    """Serves the directory ``root``.
+
+    :param root: its path.
+    :param uploads: what clients may change.
+    :param run_blocking: calls a function in a thread and gives a Deferred of its result.
+    :param max_upload: the most bytes of one upload; None for no limit but the disk's.
+    :raises OSError: with the path, if that is not a directory that can be read.
+    """
+
+    name = "directory"
+
+    def __init__(
+        self,
+        root: str | bytes | os.PathLike[str],
+        *,
+        run_blocking: RunBlocking,
+        uploads: UploadPolicy = UploadPolicy.DENY,
+        max_upload: int | None = None,
+    ) -> None:
+        self.uploads = uploads
+        self.max_upload = max_upload
+        self._run_blocking = run_blocking
+        self._root = Root.open(os.fspath(root))
+        self._opening = 0
+        self._closed = False
+
+    def close(self) -> None:
+        """Let go of the directory, as soon as nothing is being opened. Open transfers go on."""
+        self._closed = True
+        if not self._opening:
+            self._root.close()
+
+    def open_read(self, request: Request) -> "IReader | Deferred[IReader]":
+        """The regular file that ``request`` names; a Deferred if it has to be looked for on a disk.
+
+        :raises AccessViolation: for a name that leads out of the root, a file that we may not read, and all
+            that is no regular file (S020 to S022, C030, C032).
+        :raises FileNotFound: if there is none (C029, C031).
+        :raises TFTPError: if the system fails.
+        """
+        components = normalise(request.name)
+        try:
+            fd = self._root.open_regular(components, cached_only=True)
+        except BlockingIOError:
+            work = self._in_thread(self._open_reader, components)
+            return shielded(cast("Deferred[IReader]", work), _close)
+        return FileReader(fd, self._run_blocking)
+
+    def open_write(self, request: Request) -> "Deferred[IWriter]":
+        """A place for the file that ``request`` names, in its directory, which must exist.
+
+        :raises AccessViolation: if uploads are denied, or the name leads out of the root (C112, S020).
+        :raises DiskFull: if more is announced than one upload may have (C070).
+
+        The Deferred fails with:
+
+        * :class:`AccessViolation` if the target is no regular file, or one that we may not write (C116)
+        * :class:`FileExists` if it exists and may not be replaced (C110)
+        * :class:`FileNotFound` if its directory does not exist, or it does not and only existing ones may be
+          replaced
+        * :class:`DiskFull` if more is announced than there is room for (C070)
+        """
+        if self.uploads is UploadPolicy.DENY:
+            raise AccessViolation("uploads are not allowed")
+        components = normalise(request.name)
+        if request.size is not None and self.max_upload is not None and request.size > self.max_upload:
+            raise DiskFull(f"{request.size} bytes announced, {self.max_upload} allowed")
+        work = self._in_thread(self._open_writer, components, request.size)
+        return shielded(cast("Deferred[IWriter]", work), _cancel)
+
+    def _open_reader(self, components: tuple[bytes, ...]) -> FileReader:
+        return FileReader(self._root.open_regular(components), self._run_blocking)
+
+    def _open_writer(self, components: tuple[bytes, ...], size: int | None) -> FileWriter:
+        directory = self._root.open_file(components[:-1], _DIRECTORY)
+        try:
+            mode = self._mode_to_keep(directory, components[-1])
+            _must_have_room(directory, size)
+            replace = self.uploads is not UploadPolicy.CREATE
+            staged = Staged.open(directory, components[-1], replace=replace, keep_mode=mode)
+        except BaseException:
+            os.close(directory)
+            raise
+        return FileWriter(staged, self._run_blocking, self.max_upload)
+
+    def _mode_to_keep(self, directory: int, target: bytes) -> int | None:
+        """Refuse what the policy forbids; the mode of the file to be replaced, None if there is none."""
+        shown = escaped(target)
+        try:
+            mode = os.stat(target, dir_fd=directory, follow_symlinks=False).st_mode
+        except FileNotFoundError:
+            if self.uploads is UploadPolicy.EXISTING:
+                raise FileNotFound(f"{shown}: only existing files may be uploaded") from None
+            return None
+        except OSError as error:
+            raise as_tftp_error(error, shown) from error
+        if not stat.S_ISREG(mode):
+            raise AccessViolation(f"{shown}: not a regular file")
+        if self.uploads is UploadPolicy.CREATE:
+            raise FileExists(f"{shown}: exists")
+        # A rename would not ask: taking the write permission from a file is to go on protecting it.
+        if not os.access(target, os.W_OK, dir_fd=directory, effective_ids=True):
+            raise AccessViolation(f"{shown}: write-protected")
+        return mode
+
+    def _in_thread(self, function: object, *arguments: object) -> "Deferred[object]":
+        work = self._run_blocking(function, *arguments)
+        self._opening += 1
+        return work.addBoth(self._opened)
+
+    def _opened(self, result: T) -> T:
+        self._opening -= 1
+        if self._closed and not self._opening:
+            self._root.close()
+        return result
+
+
+def _must_have_room(directory: int, size: int | None) -> None:
+    if size is None:
+        return
+    disk = os.fstatvfs(directory)
+    room = disk.f_bavail * disk.f_frsize
+    if size > room:
+        raise DiskFull(f"{size} bytes announced, room for {room}")
+
+
+def _close(reader: IReader) -> None:
+    reader.close()
+
+
+def _cancel(writer: IWriter) -> None:
+    writer.cancel()

@@ -1,0 +1,104 @@
+"""Content in memory: for content that a program makes up, for examples and for tests.
+
+A backend that answers from a function needs no more than :class:`BytesReader`::
+
+    @implementer(IBackend)
+    class Configurations:
+        def open_read(self, request):
+            return BytesReader(configuration_for(request.client.host))
+
+        def open_write(self, request):
+            raise AccessViolation("made up, not stored")
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+from attrs import define, field
+from zope.interface import implementer
+
+from tftpd_tw.backends.names import normalise
+from tftpd_tw.interfaces import Buffer, IBackend, IReader, IWriter, Request
+from tftpd_tw.protocol.errors import AccessViolation, FileNotFound
+from tftpd_tw.protocol.text import escaped
+
+
+@implementer(IReader)
+@define(eq=False)
+class BytesReader:
+    """``data``, to be read."""
+
+    _data: bytes
+    size: int | None = field(init=False)
+    """In bytes."""
+
+    def __attrs_post_init__(self) -> None:
+        self.size = len(self._data)
+
+    def read(self, offset: int, length: int) -> Buffer:
+        """Up to ``length`` bytes from ``offset``; empty at the end."""
+        return self._data[offset : offset + length]
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+
+@implementer(IWriter)
+@define(eq=False)
+class BytesWriter:
+    """Collects an upload, and calls ``on_finish`` with all of it when it is complete.
+
+    What ``on_finish`` raises fails the upload: of :mod:`tftpd_tw.protocol.errors`, to tell the client what is
+    wrong.
+    """
+
+    _on_finish: Callable[[bytes], object]
+    _pieces: list[Buffer] = field(init=False, factory=list)
+
+    def write(self, data: Buffer) -> None:
+        """Keep ``data``."""
+        self._pieces.append(data)
+
+    def finish(self) -> None:
+        """Hand it all over."""
+        self._on_finish(b"".join(self._pieces))
+
+    def cancel(self) -> None:
+        """Forget it."""
+        self._pieces.clear()
+
+
+@implementer(IBackend)
+@define(eq=False)
+class MemoryBackend:
+    """The values of ``files`` by name; uploads go into it too, if ``writable``, and replace what is there.
+
+    Its keys are names as ``boot/menu.ipxe``: without a leading slash, the components joined by one slash
+    each. The dictionary is the caller's, and may change at any time; a transfer keeps what it began with.
+    """
+
+    name = "memory"
+
+    files: dict[bytes, bytes]
+    writable: bool = False
+
+    def open_read(self, request: Request) -> BytesReader:
+        """The content of that name.
+
+        :raises FileNotFound: if there is none.
+        :raises AccessViolation: for a name that no file can have, see
+            :func:`~tftpd_tw.backends.names.normalise`.
+        """
+        data = self.files.get(b"/".join(normalise(request.name)))
+        if data is None:
+            raise FileNotFound(escaped(request.name))
+        return BytesReader(data)
+
+    def open_write(self, request: Request) -> BytesWriter:
+        """A place for it.
+
+        :raises AccessViolation: if not writable, or as in :meth:`open_read`.
+        """
+        if not self.writable:
+            raise AccessViolation("uploads are not allowed")
+        return BytesWriter(partial(self.files.__setitem__, b"/".join(normalise(request.name))))

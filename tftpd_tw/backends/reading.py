@@ -1,0 +1,133 @@
+"""Reading a file without ever making the reactor wait for a disk.
+
+``preadv2(2)`` with ``RWF_NOWAIT`` copies what is in the page cache, or says EAGAIN; only then does a thread
+read, which also makes the kernel read ahead, so that the next calls find their bytes in the cache again. A
+disk or an NFS server that does not answer stops the transfers that wait for it and nobody else.
+
+A file is not mapped: when somebody truncates it, touching the lost pages would kill the process with SIGBUS.
+
+Some file systems do not know ``RWF_NOWAIT``. Those that live in memory (tmpfs) are read in place, since they
+have nothing to wait for; the others always through a thread.
+
+The size is that of the descriptor when it was opened, and no byte beyond it is ever given out: a file that
+grows is sent as it was (F20), one that is replaced goes on being the old one (F19), and one that shrinks ends
+too early, which fails the transfer (F18).
+"""
+
+import ctypes
+import errno
+import os
+from typing import TypeVar, cast
+
+from attrs import define, field
+from twisted.internet.defer import Deferred
+from zope.interface import implementer
+
+from tftpd_tw.backends.confined import as_tftp_error
+from tftpd_tw.backends.threads import shielded
+from tftpd_tw.interfaces import Buffer, IReader, RunBlocking
+
+T = TypeVar("T")
+
+NOWAIT: int | None = getattr(os, "RWF_NOWAIT", None)
+"""The flag for preadv2; None where there is none, and a thread reads everything."""
+
+_UNKNOWN_FLAG = (errno.EOPNOTSUPP, errno.ENOSYS)
+_TMPFS, _RAMFS = 0x01021994, 0x858458F6
+
+
+class _StatFS(ctypes.Structure):
+    # The kind of file system comes first on all of Linux; the rest is room for whatever else is written.
+    _fields_ = [("kind", ctypes.c_ulong), ("rest", ctypes.c_char * 512)]
+
+
+def lives_in_memory(fd: int) -> bool:
+    """Whether the file system of ``fd`` is tmpfs or ramfs."""
+    fstatfs = getattr(ctypes.CDLL(None), "fstatfs", None)
+    answer = _StatFS()
+    return fstatfs is not None and fstatfs(fd, ctypes.byref(answer)) == 0 and answer.kind in (_TMPFS, _RAMFS)
+
+
+def _pread(fd: int, length: int, offset: int) -> bytes:
+    """For the thread."""
+    try:
+        return os.pread(fd, length, offset)
+    except OSError as error:
+        raise as_tftp_error(error, "read") from error
+
+
+@implementer(IReader)
+@define(eq=False)
+class FileReader:
+    """A regular file that is open for reading. It owns the descriptor from now on, also if it cannot be
+    made.
+    """
+
+    _fd: int
+    _run_blocking: RunBlocking
+    size: int = field(init=False)
+    """In bytes, when it was opened (C066)."""
+    _flags: int | None = field(init=False, default=NOWAIT)
+    """For preadv2 in the reactor thread; None to leave it to a thread."""
+    _in_thread: bool = field(init=False, default=False)
+    _closed: bool = field(init=False, default=False)
+
+    def __attrs_post_init__(self) -> None:
+        try:
+            self.size = os.fstat(self._fd).st_size
+        except OSError as error:
+            os.close(self._fd)
+            raise as_tftp_error(error, "fstat") from error
+
+    def read(self, offset: int, length: int) -> "Buffer | Deferred[Buffer]":
+        """Up to ``length`` bytes from ``offset``: at once what the page cache has, else a Deferred.
+
+        Empty at :attr:`size`, or earlier if the file became shorter.
+
+        :raises TFTPError: if the system cannot read; through the Deferred, if there is one.
+        """
+        if offset + length > self.size:
+            length = self.size - offset
+            if length <= 0:
+                return b""
+        flags = self._flags
+        if flags is None:
+            return self._read_in_thread(offset, length)
+        buffer = bytearray(length)
+        try:
+            count = os.preadv(self._fd, (buffer,), offset, flags)
+        except BlockingIOError:
+            return self._read_in_thread(offset, length)
+        except OSError as error:
+            if flags and error.errno in _UNKNOWN_FLAG:
+                self._flags = 0 if lives_in_memory(self._fd) else None
+                return self.read(offset, length)
+            raise as_tftp_error(error, "read") from error
+        if count == length:
+            return buffer
+        if count == 0:
+            # Truncated, or Linux 5.9 and 5.10, where NOWAIT means 0 bytes for EAGAIN. A thread finds out.
+            return self._read_in_thread(offset, length)
+        del buffer[count:]
+        return buffer
+
+    def close(self) -> None:
+        """Close the file: now, or when the thread that reads from it has ended. May be called again."""
+        if not self._closed:
+            self._closed = True
+            if not self._in_thread:
+                os.close(self._fd)
+
+    def _read_in_thread(self, offset: int, length: int) -> "Deferred[Buffer]":
+        work = cast("Deferred[Buffer]", self._run_blocking(_pread, self._fd, length, offset))
+        self._in_thread = True
+        work.addBoth(self._thread_ended)
+        # A cancel() must not reach the work: the descriptor is the thread's until that has really ended, and
+        # closing it before would let the number be given to another file.
+        return shielded(work)
+
+    def _thread_ended(self, result: T) -> T:
+        self._in_thread = False
+        if self._closed:
+            os.close(self._fd)
+        return result

@@ -1,0 +1,19 @@
+"""The ``tftpd-tw`` command."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from tftpd_tw import __version__
+from tftpd_tw.cli import serve
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the result is its exit status."""
+    parser = argparse.ArgumentParser(prog="tftpd-tw", description="A fast, safe TFTP daemon.")
+    parser.add_argument("--version", action="version", version=f"tftpd-tw {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    serve.add_parser(commands)
+    options, rest = parser.parse_known_args(sys.argv[1:] if arguments is None else arguments)
+    status: int = options.run(rest)
+    return status

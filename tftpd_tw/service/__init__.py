@@ -1,0 +1,1 @@
+"""The daemon: its configuration and its tree of services."""

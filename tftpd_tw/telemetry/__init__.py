@@ -1,0 +1,1 @@
+"""What happened, in figures and in words: counters, one log line a transfer, Prometheus families."""

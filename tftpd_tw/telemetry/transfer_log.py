@@ -1,0 +1,71 @@
+"""One log line for each finished transfer and each refused request.
+
+The line is one structured event: its fields are there for an observer that writes JSON, its text for people.
+What came from the network is escaped, so that a name is never more than one harmless word of the line.
+"""
+
+from attrs import define
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from tftpd_tw.interfaces import ITransfer, ITransferObserver, TransferRecord
+from tftpd_tw.protocol.packets import Options
+from tftpd_tw.protocol.text import escaped
+
+LINE = (
+    "{direction} {outcome} reason={reason} client={client} local={local} name={name} mode={mode}"
+    " asked={asked} agreed={agreed} bytes={bytes} seconds={seconds} retransmits={retransmits}{detail}"
+)
+
+
+@implementer(ITransferObserver)
+@define
+class TransferLog:
+    """Writes the lines."""
+
+    _log: Logger = Logger("tftpd_tw.transfers")
+
+    def transfer_started(self, transfer: ITransfer) -> None:
+        """Only the end is written."""
+
+    def transfer_ended(self, transfer: ITransfer, record: TransferRecord) -> None:
+        """Write its line."""
+        self._write(record)
+
+    def request_refused(self, record: TransferRecord) -> None:
+        """Write its line."""
+        self._write(record)
+
+    def error_sent(self, code: int) -> None:
+        """The record says it."""
+
+    def datagram_dropped(self, why: str) -> None:
+        """Counted, not written: anybody can send anything at any rate."""
+
+    def _write(self, record: TransferRecord) -> None:
+        request = record.request
+        self._log.info(
+            LINE,
+            direction=request.direction.value,
+            outcome=record.outcome.value,
+            reason=record.reason,
+            client=str(request.client),
+            local=request.local.host,
+            name=f'"{escaped(request.name)}"',
+            mode=request.mode.value.decode(),
+            asked=_options(request.options),
+            agreed=_options(record.agreed.options) if record.agreed else "-",
+            bytes=record.byte_count,
+            seconds=f"{record.seconds:.3f}",
+            retransmits=record.retransmits,
+            detail=_detail(record.detail),
+        )
+
+
+def _options(options: Options) -> str:
+    """``blksize=1428,tsize=0``, or a dash for none."""
+    return ",".join(escaped(name + b"=" + value) for name, value in options) or "-"
+
+
+def _detail(text: str) -> str:
+    return f' detail="{escaped(text.encode(errors="backslashreplace"))}"' if text else ""

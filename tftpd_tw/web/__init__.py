@@ -1,0 +1,1 @@
+"""The HTTP port: what machines scrape and people look at."""

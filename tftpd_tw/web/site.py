@@ -1,0 +1,58 @@
+"""``/metrics`` for Prometheus and ``/healthz`` for whatever watches the process.
+
+``prometheus_client`` brings a resource of its own, but that renders in a thread, beside the reactor that changes
+the figures, and imports the global reactor; its encoders are what is used of it here.
+"""
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+from twisted.web.http import HTTPFactory, Request
+from twisted.web.resource import Resource
+from twisted.web.server import Site
+
+
+class Page(Resource):
+    """What ``render`` returns."""
+
+    isLeaf = True
+
+    def __init__(self, render: Callable[[Request], bytes]) -> None:
+        super().__init__()
+        self._render = render
+
+    def render_GET(self, request: Request) -> bytes:
+        """Called for HEAD too."""
+        return self._render(request)
+
+
+class QuietSite(Site):
+    """A scrape every few seconds is not worth a log line."""
+
+    noisy = False
+
+    def log(self, request: Request) -> None:
+        """Write nothing."""
+
+
+def make_site(*collectors: Collector) -> HTTPFactory:
+    """The site that shows what ``collectors`` give."""
+    registry = CollectorRegistry()
+    for collector in collectors:
+        registry.register(collector)
+
+    def metrics(request: Request) -> bytes:
+        encode, content_type = choose_encoder(request.getHeader("accept") or "")
+        request.setHeader("content-type", content_type)
+        return encode(registry)
+
+    def health(request: Request) -> bytes:
+        request.setHeader("content-type", "text/plain; charset=utf-8")
+        return b"ok\n"
+
+    root = Resource()
+    root.putChild(b"metrics", Page(metrics))
+    root.putChild(b"healthz", Page(health))
+    return QuietSite(root)
