@@ -20,7 +20,7 @@ from zope.interface import implementer
 from tftpd_tw.backends.confined import LOOK, Root, as_tftp_error
 from tftpd_tw.backends.names import normalise
 from tftpd_tw.backends.reading import FileReader
-from tftpd_tw.backends.staging import Staged
+from tftpd_tw.backends.staging import Staged, clean_debris
 from tftpd_tw.backends.threads import shielded
 from tftpd_tw.backends.uploading import FileWriter, UploadPolicy
 from tftpd_tw.interfaces import IBackend, IReader, IWriter, Request, RunBlocking
@@ -65,6 +65,13 @@ class DirectoryBackend:
         self._closed = True
         if not self._opening:
             self._root.close()
+
+    def clean(self) -> "Deferred[int]":
+        """Remove what uploads of a killed process have left (F13); fires with the number of files.
+
+        To be called once, before the first upload.
+        """
+        return cast("Deferred[int]", self._in_thread(clean_debris, self._root))
 
     def open_read(self, request: Request) -> "IReader | Deferred[IReader]":
         """The regular file that ``request`` names; a Deferred if it has to be looked for on a disk.

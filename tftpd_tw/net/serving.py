@@ -62,8 +62,8 @@ class Server:
 
     engine: IEngine
     backend: IBackend
-    terms: Terms
-    observers: Sequence[ITransferObserver]
+    terms: Terms = Terms()
+    observers: Sequence[ITransferObserver] = ()
 
     def tell(self, event: str, *arguments: object) -> None:
         """Call the method ``event`` of every observer."""

@@ -24,6 +24,7 @@ from twisted.python.threadpool import ThreadPool
 from twisted.web.http import HTTPFactory
 
 from tftpd_tw.backends.directory import DirectoryBackend
+from tftpd_tw.backends.uploading import UploadPolicy
 from tftpd_tw.interfaces import Address
 from tftpd_tw.net.engine import IEngine
 from tftpd_tw.net.listener import Listener
@@ -91,6 +92,10 @@ class TftpService(Service):
         """Start the threads: after twistd has gone to the background and given up root."""
         super().startService()
         self._threads.start()
+        if self._backend is not None and self._backend.uploads is not UploadPolicy.DENY:
+            cleaning = self._backend.clean()
+            cleaning.addCallback(self._cleaned)
+            cleaning.addErrback(lambda failure: log.failure("Could not clean up after earlier uploads", failure))
 
     def stopService(self) -> "Deferred[None]":
         """Drain."""
@@ -111,6 +116,10 @@ class TftpService(Service):
             return result
 
         return listener.drain(DRAIN_SECONDS).addBoth(finish)
+
+    def _cleaned(self, count: int) -> None:
+        if count:
+            log.info("removed {count} unfinished uploads of an earlier run", count=count)
 
     def _in_thread(self, function: Any, *arguments: Any) -> "Deferred[Any]":
         return deferToThreadPool(self._reactor, self._threads, function, *arguments)
