@@ -5,6 +5,7 @@ says is read and checked as if it stood in the file. A mistake ends twistd with 
 """
 
 import os
+import time
 from collections.abc import Callable
 
 from attrs import frozen
@@ -129,4 +130,8 @@ def makeService(options: Options) -> MultiService:
     """The service for ``options``, on the global reactor: this is twistd's process."""
     from twisted.internet import reactor
 
+    if reactor.seconds is time.time:
+        # Twisted counts in wall-clock time, which is often set only while a machine boots: a step back by an
+        # hour would stop every timer for an hour (F23).
+        reactor.seconds = time.monotonic  # type: ignore[method-assign]
     return make_service(options.configuration, reactor)

@@ -168,12 +168,12 @@ class ServedTransfer:
             return
         self._stop_waiting()
         request, server = self.request, self._server
-        agreed = self._negotiate(content)
-        machine: Machine
-        if request.direction is Direction.READ:
-            machine = answer_read(agreed, server.terms.patience, size=content.size, mode=request.mode)
-        else:
-            machine = answer_write(agreed, server.terms.patience, mode=request.mode)
+        try:
+            machine = self._machine(content)
+        except Exception as error:
+            release(content)
+            self._refuse(as_error(error))
+            return
         session = Session(
             server.engine,
             machine,
@@ -193,7 +193,15 @@ class ServedTransfer:
             self._report(Outcome.FAILED, "no-socket", str(error))
             self._closed()
 
-    def _negotiate(self, content: Any) -> Agreed:
+    def _machine(self, content: Any) -> Machine:
+        """What carries the transfer; only a broken ``content`` makes it raise."""
+        request, patience = self.request, self._server.terms.patience
+        if request.direction is Direction.WRITE:
+            return answer_write(self._negotiate(None), patience, mode=request.mode)
+        size = content.size
+        return answer_read(self._negotiate(size), patience, size=size, mode=request.mode)
+
+    def _negotiate(self, size: int | None) -> Agreed:
         request, terms = self.request, self._server.terms
         reading = request.direction is Direction.READ
         policy = terms.policy
@@ -202,8 +210,8 @@ class ServedTransfer:
             if mtu is not None:
                 room = mtu - _IP_AND_UDP[":" in request.client.host] - HEADER_SIZE
                 policy = evolve(policy, max_blksize=max(MIN_BLKSIZE, min(policy.max_blksize, room)))
-        size = content.size if reading and request.mode is Mode.OCTET else None
-        return negotiate(request.options, policy, Facts(reading, size))
+        # What netascii makes of the size is not known.
+        return negotiate(request.options, policy, Facts(reading, size if request.mode is Mode.OCTET else None))
 
     def _refused(self, failure: Failure) -> None:
         if not self._over:

@@ -178,17 +178,21 @@ class Session(DatagramProtocol):
     def _read(self, length: int) -> None:
         try:
             result = self._content.read(self._offset, length)
+            if isinstance(result, Deferred):
+                result.addCallback(self._checked).addCallbacks(self._read_later, self._content_failed_later)
+                return
+            data = self._checked(result)
         except Exception as error:
             self.machine.fail(as_error(error))
             return
-        if isinstance(result, Deferred):
-            result.addCallbacks(self._read_later, self._content_failed_later)
-        else:
-            self._offset += len(result)
-            self.machine.blocks_read(result, self._clock.seconds())
+        self.machine.blocks_read(data, self._clock.seconds())
+
+    def _checked(self, data: Buffer) -> Buffer:
+        """Count it; a backend that gives anything but bytes has failed here, and not in the machine."""
+        self._offset += len(memoryview(data))
+        return data
 
     def _read_later(self, data: Buffer) -> None:
-        self._offset += len(data)
         self.machine.blocks_read(data, self._clock.seconds())
         self._settle()
 

@@ -23,22 +23,16 @@ Loss, in the order in which it is noticed:
 * The wait of :mod:`~tftpd_tw.protocol.timing`: everything in flight is repeated.
 """
 
-from tftpd_tw.protocol import netascii
 from tftpd_tw.protocol.errors import ErrorCode, SourceTruncated
 from tftpd_tw.protocol.events import Ended, Read, Reason
 from tftpd_tw.protocol.lifecycle import MAX_UNVERIFIED_SENDS, READ_AHEAD, Machine, State, Trigger
 from tftpd_tw.protocol.options import Agreed
-from tftpd_tw.protocol.packets import HEADER_SIZE, Error, Opcode, data_header
+from tftpd_tw.protocol.packets import HEADER_SIZE, Error
+from tftpd_tw.protocol.sendbuffer import SendBuffer
 from tftpd_tw.protocol.timing import RetransmitTimer
 
 MAX_PROBES = 2
 """Repeats of a flight's last block before all of it is repeated: the second covers the loss of the first."""
-
-MAX_BURST_BYTES = 65507
-"""The payload of the largest UDP datagram over IPv4, which also bounds a segmented send."""
-
-MAX_BURST_BLOCKS = 64
-"""Segments that every kernel with UDP_SEGMENT takes in one call."""
 
 
 class Sender(Machine):
@@ -46,30 +40,21 @@ class Sender(Machine):
 
     __slots__ = (
         "_acked",
-        "_base",
-        "_burst_blocks",
+        "_buffer",
         "_capacity",
         "_duplicate_counts",
-        "_ended_source",
-        "_fetched",
-        "_final",
         "_flight_at",
-        "_length",
         "_lowest_wire",
         "_modulus",
-        "_netascii",
         "_opening",
         "_origin",
         "_probes",
         "_quiet_before",
         "_quiet_until",
         "_reading",
-        "_ready",
         "_repeated",
         "_sends",
         "_sent",
-        "_size",
-        "_view",
         "_window_bytes",
         "_window_end",
         "blksize",
@@ -101,26 +86,15 @@ class Sender(Machine):
         self._lowest_wire = 0
         self._window_bytes = agreed.windowsize * agreed.blksize
         self._capacity = max(2 * self._window_bytes, READ_AHEAD)
-        self._burst_blocks = max(1, min(MAX_BURST_BLOCKS, MAX_BURST_BYTES // (agreed.blksize + HEADER_SIZE)))
-        self._netascii = text
         self._opening = opening
-        self._size = size
+        self._buffer = SendBuffer(agreed, size, text)
+        self._reading = False
         if verified:
             self.state = State.FLOWING
 
         # Absolute block numbers. In flight: acked + 1 to sent.
         self._acked = 0 if opening is None else -1
         self._sent = self._acked
-        self._final: int | None = None
-
-        # The content in memory: block `base` begins at its first byte, `ready` is its last sendable block.
-        self._view = memoryview(b"")
-        self._base = 1
-        self._ready = 0
-        self._length = 0
-        self._fetched = 0
-        self._reading = False
-        self._ended_source = False
 
         # Repeats.
         self._window_end = 0
@@ -135,7 +109,7 @@ class Sender(Machine):
     @property
     def byte_count(self) -> int:
         """Bytes of payload that the peer has acknowledged."""
-        return min(max(self._acked, 0) * self.blksize, self._length)
+        return min(max(self._acked, 0) * self.blksize, self._buffer.length)
 
     @property
     def block_count(self) -> int:
@@ -174,7 +148,7 @@ class Sender(Machine):
         self._acked += ahead
         self._lowest_wire = self._origin
         self._progress_at = now
-        if self._acked == self._final:
+        if self._acked == self._buffer.final:
             self._end(Trigger.ACKNOWLEDGED, Ended(Reason.COMPLETED.value))
             return
         self._probes = 0
@@ -201,18 +175,11 @@ class Sender(Machine):
         if self.state is State.ENDED:
             return
         self._reading = False
-        if self._size is not None:
-            left = self._size - self._fetched
-            if len(data) > left:
-                data = data[:left]  # the file grew; what was promised is its size when it was opened
-            if left and not data:
-                self.fail(SourceTruncated(f"{self._fetched} of {self._size} bytes were there"))
-                return
-        self._fetched += len(data)
-        self._ended_source = not data or self._fetched == self._size
-        if self._netascii:
-            data = netascii.encode(bytes(data))
-        self._keep(data)
+        try:
+            self._buffer.add(data, self._acked)
+        except SourceTruncated as error:
+            self.fail(error)
+            return
         if self._sent == self._acked:
             # The client waited for us, not we for it.
             self._progress_at = now
@@ -252,7 +219,7 @@ class Sender(Machine):
         self._mark_repeated()
         self._duplicate_counts = False
         self._quiet_until = now + (self.timer.round_trip or 0.0)
-        self._sent = max(self._sent, min(self._acked + self.windowsize, self._ready))
+        self._sent = max(self._sent, min(self._acked + self.windowsize, self._buffer.ready))
         self._send(first, self._sent, now)
         self._want_more()
 
@@ -276,9 +243,9 @@ class Sender(Machine):
         A window goes out whole, in one burst, unless its content comes slower than that.
         """
         last = self._acked + self.windowsize
-        if last > self._ready:
-            last = self._ready
-            if not partial and not self._reading and not self._ended_source:
+        if last > self._buffer.ready:
+            last = self._buffer.ready
+            if not partial and not self._reading and not self._buffer.ended:
                 self._request_content()
                 self._arm(now)
                 return
@@ -296,19 +263,7 @@ class Sender(Machine):
         if first == 0 and self._opening is not None:
             outbox.append([self._opening])
             first = 1
-        blksize, view, pack = self.blksize, self._view, data_header
-        modulus, origin, opcode = self._modulus, self._origin, Opcode.DATA.value
-        start = (first - self._base) * blksize
-        while first <= last:
-            stop = min(first + self._burst_blocks, last + 1)
-            burst: list[bytes | bytearray | memoryview] = []
-            for block in range(first, stop):
-                end = start + blksize
-                burst.append(pack(opcode, block if block < 65536 else (block - origin) % modulus + origin))
-                burst.append(view[start:end])
-                start = end
-            outbox.append(burst)
-            first = stop
+        outbox += self._buffer.bursts(first, last)
         self._sends += 1
         self._flight_at = now
         self._arm(now)
@@ -335,37 +290,22 @@ class Sender(Machine):
 
     def _want_more(self) -> None:
         """Read the next window while the client is busy with this one."""
-        if self._reading or self._ended_source or self._ready - self._sent >= self.windowsize:
+        if self._reading or self._buffer.ended or self._buffer.ready - self._sent >= self.windowsize:
             return
         # Whoever has not answered yet gets no more of our memory than the first window takes.
         if self.state is State.FLOWING or self._sent == self._acked:
             self._request_content()
 
     def _request_content(self) -> None:
-        room = self._window_bytes if self.state is State.OPENING else self._capacity
-        length = room - (len(self._view) - (self._acked + 1 - self._base) * self.blksize)
-        if self._size is not None:
-            length = min(length, self._size - self._fetched)
+        capacity = self._window_bytes if self.state is State.OPENING else self._capacity
+        length = self._buffer.room(self._acked, capacity)
         if length == 0:
             # An empty file: there is nothing to read.
-            self._ended_source = True
-            self._keep(b"")
+            self._buffer.add(b"", self._acked)
             self._send_window(self._progress_at, partial=True)
             return
         self._reading = True
         self._events.append(Read(length))
-
-    def _keep(self, data: bytes | bytearray | memoryview) -> None:
-        """Add ``data`` to the content in memory, and forget what was acknowledged."""
-        base = max(self._acked, 0) + 1
-        rest = self._view[(base - self._base) * self.blksize :]
-        self._view = memoryview(b"".join((rest, data)) if rest else data)
-        self._base = base
-        self._length += len(data)
-        self._ready = base + len(self._view) // self.blksize - 1
-        if self._ended_source:
-            self._ready += 1
-            self._final = self._ready
 
     def _stalled(self) -> bool:
         return self._reading and self._sent == self._acked
@@ -373,7 +313,7 @@ class Sender(Machine):
     # Endings
 
     def _all_sent(self) -> bool:
-        return self.state is State.FLOWING and self._final is not None and self._sent == self._final
+        return self.state is State.FLOWING and self._sent == self._buffer.final
 
     def _silence(self) -> Ended:
         if self._all_sent():
@@ -385,7 +325,7 @@ class Sender(Machine):
         if probing and error.code in (ErrorCode.UNDEFINED, ErrorCode.OPTION_REFUSED):
             return Ended(Reason.SIZE_PROBE.value, error.code, error.text)
         # GRUB knows the size and closes with ERROR 0 instead of acknowledging an empty last block.
-        empty_last = self._length % self.blksize == 0 and self._acked + 1 == self._final
+        empty_last = self._buffer.length % self.blksize == 0 and self._acked + 1 == self._buffer.final
         if empty_last and self._all_sent() and error.code == ErrorCode.UNDEFINED:
             return Ended(Reason.COMPLETED.value, error.code, error.text)
         return super()._peer_error(error)

@@ -1,0 +1,110 @@
+"""The content that a sender holds: from the first unacknowledged block on, cut into DATA packets.
+
+What is acknowledged is forgotten and what comes is appended, so that nothing is ever read twice. netascii is
+encoded on the way in: a repeated block is the same bytes as before (rule C145).
+"""
+
+from tftpd_tw.protocol import netascii
+from tftpd_tw.protocol.errors import SourceTruncated
+from tftpd_tw.protocol.lifecycle import Burst
+from tftpd_tw.protocol.options import Agreed
+from tftpd_tw.protocol.packets import HEADER_SIZE, Opcode, data_header
+
+MAX_BURST_BYTES = 65507
+"""The payload of the largest UDP datagram over IPv4, which also bounds a segmented send."""
+
+MAX_BURST_BLOCKS = 64
+"""Segments that every kernel with UDP_SEGMENT takes in one call."""
+
+
+class SendBuffer:
+    """Blocks ``base`` to ``ready``, and maybe the beginning of one more."""
+
+    __slots__ = (
+        "_base",
+        "_blksize",
+        "_burst_blocks",
+        "_fetched",
+        "_modulus",
+        "_netascii",
+        "_origin",
+        "_size",
+        "_view",
+        "ended",
+        "final",
+        "length",
+        "ready",
+    )
+
+    def __init__(self, agreed: Agreed, size: int | None, text: bool) -> None:
+        """Empty.
+
+        :param size: bytes of content, or None if it ends when a read gives nothing
+        :param text: encode as netascii
+        """
+        self._blksize = agreed.blksize
+        self._modulus = agreed.rollover.modulus
+        self._origin = agreed.rollover.value
+        self._burst_blocks = max(1, min(MAX_BURST_BLOCKS, MAX_BURST_BYTES // (agreed.blksize + HEADER_SIZE)))
+        self._netascii = text
+        self._size = size
+        self._fetched = 0
+        self._view = memoryview(b"")
+        self._base = 1
+        self.ready = 0
+        """The last block that is here completely."""
+        self.final: int | None = None
+        """The last block of all, once it is known."""
+        self.length = 0
+        """Bytes on the wire of all that has come."""
+        self.ended = False
+        """Nothing more will come."""
+
+    def room(self, acked: int, capacity: int) -> int:
+        """How many bytes to read next, so that ``capacity`` bytes after block ``acked`` are held; 0 at the end."""
+        room = capacity - (len(self._view) - (acked + 1 - self._base) * self._blksize)
+        return room if self._size is None else min(room, self._size - self._fetched)
+
+    def add(self, data: bytes | bytearray | memoryview, acked: int) -> None:
+        """Append ``data``, nothing at the end of the content; forget everything up to block ``acked``.
+
+        :raises SourceTruncated: the content ended before its size
+        """
+        if self._size is not None:
+            left = self._size - self._fetched
+            if len(data) > left:
+                data = data[:left]  # it grew; what was promised is its size when it was opened
+            if left and not data:
+                raise SourceTruncated(f"{self._fetched} of {self._size} bytes were there")
+        self._fetched += len(data)
+        self.ended = not data or self._fetched == self._size
+        if self._netascii:
+            data = netascii.encode(bytes(data))
+        base = max(acked, 0) + 1
+        rest = self._view[(base - self._base) * self._blksize :]
+        self._view = memoryview(b"".join((rest, data)) if rest else data)
+        self._base = base
+        self.length += len(data)
+        self.ready = base + len(self._view) // self._blksize - 1
+        if self.ended:
+            # The last block is shorter than the others, maybe empty.
+            self.ready += 1
+            self.final = self.ready
+
+    def bursts(self, first: int, last: int) -> list[Burst]:
+        """Blocks ``first`` to ``last`` as DATA, each burst as much as one system call can send."""
+        blksize, view, pack = self._blksize, self._view, data_header
+        modulus, origin, opcode = self._modulus, self._origin, Opcode.DATA.value
+        start = (first - self._base) * blksize
+        bursts: list[Burst] = []
+        while first <= last:
+            stop = min(first + self._burst_blocks, last + 1)
+            burst: Burst = []
+            for block in range(first, stop):
+                end = start + blksize
+                burst.append(pack(opcode, block if block < 65536 else (block - origin) % modulus + origin))
+                burst.append(view[start:end])
+                start = end
+            bursts.append(burst)
+            first = stop
+        return bursts
