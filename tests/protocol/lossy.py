@@ -11,10 +11,13 @@ from collections.abc import Callable
 from attrs import define, field
 
 from tftpd_tw.protocol.events import Ended, Read, Write
-from tftpd_tw.protocol.lifecycle import Machine, State
+from tftpd_tw.protocol.lifecycle import Machine
+from tftpd_tw.protocol.netascii import encode
 from tftpd_tw.protocol.opening import Asking, Proceed, answer_read, answer_write
 from tftpd_tw.protocol.options import Facts, Policy, negotiate
-from tftpd_tw.protocol.packets import Mode, decode, encode_request, Opcode
+from tftpd_tw.protocol.packets import Mode, Opcode, ReadRequest, WriteRequest, decode
+from tftpd_tw.protocol.receiving import Receiver
+from tftpd_tw.protocol.sending import Sender
 from tftpd_tw.protocol.timing import Patience
 
 
@@ -28,9 +31,18 @@ class Wire:
     reordering: float = 0.0
     delay: float = 0.001
     jitter: float = 0.0
+    burst_begins: float = 0.0
+    """The chance of each packet to begin a burst of loss,"""
+    burst_goes_on: float = 0.0
+    """and of the next one to be in it as well (Gilbert's model)."""
     drop: Callable[[bytes], bool] = lambda packet: False
     """A script: packets for which this is true are lost."""
+    overtaking: bool = True
+    """Whether jitter may change the order of packets."""
+    reordered: int = 0
+    """Packets that were held back so far."""
     _random: random.Random = field(init=False)
+    _bursting: bool = field(init=False, default=False)
 
     def __attrs_post_init__(self) -> None:
         self._random = random.Random(self.seed)
@@ -38,10 +50,15 @@ class Wire:
     def arrivals(self, packet: bytes) -> list[float]:
         """The delays, in seconds, after which copies of ``packet`` arrive."""
         chance = self._random.random
-        if self.drop(packet) or chance() < self.loss:
+        if self.burst_begins:
+            self._bursting = chance() < (self.burst_goes_on if self._bursting else self.burst_begins)
+        if self.drop(packet) or self._bursting or chance() < self.loss:
             return []
         copies = 2 if chance() < self.duplication else 1
-        late = 4 * self.delay if chance() < self.reordering else 0.0
+        late = 0.0
+        if chance() < self.reordering:
+            late = 4 * self.delay
+            self.reordered += 1
         return [self.delay + late + self.jitter * chance() for _ in range(copies)]
 
 
@@ -73,9 +90,11 @@ class End:
                 if isinstance(event, Read):
                     data = self.source[self.read_to : self.read_to + min(event.length, self.chunk)]
                     self.read_to += len(data)
+                    assert isinstance(self.machine, Sender)
                     self.machine.blocks_read(data, now)
                 elif isinstance(event, Write):
                     self.stored += event.data
+                    assert isinstance(self.machine, Receiver)
                     self.machine.blocks_written(now)
                 elif isinstance(event, Proceed):
                     self.machine = event.machine
@@ -118,11 +137,15 @@ class Transfer:
         self.client = End(asking, b"" if self.reading else self.content, self.chunk)
         queue: list[tuple[float, int, bool, bytes]] = []
         order = itertools.count()
+        newest = {True: 0.0, False: 0.0}
 
         def post(to_server: bool, packets: list[bytes]) -> None:
             for packet in packets:
                 for after in self.wire.arrivals(packet):
-                    heapq.heappush(queue, (self.now + after, next(order), to_server, packet))
+                    at = self.now + after
+                    if not self.wire.overtaking:
+                        at = newest[to_server] = max(at, newest[to_server])
+                    heapq.heappush(queue, (at, next(order), to_server, packet))
 
         asking.start(self.now)
         post(True, self.client.settle(self.now))
@@ -152,9 +175,11 @@ class Transfer:
         if packet[1] not in (Opcode.RRQ, Opcode.WRQ):
             return self.server
         if self.server is not None:
+            assert isinstance(self.server.machine, Sender | Receiver)
             self.server.machine.repeat_opening(self.now)
             return self.server
         request = decode(packet)
+        assert isinstance(request, ReadRequest | WriteRequest)
         size = len(self.content) if self.sized and self.mode is Mode.OCTET else None
         agreed = negotiate(request.options, self.policy, Facts(self.reading, size))
         stored = len(self.content) if self.sized else None
@@ -174,16 +199,24 @@ class Transfer:
         return bytes(end.stored) if end is not None else b""
 
     @property
-    def data_sent(self) -> int:
-        """DATA packets that left the sending end."""
+    def sender(self) -> End:
+        """The end that sends DATA."""
         end = self.server if self.reading else self.client
         assert end is not None
-        return sum(packet[1] == Opcode.DATA for packet in end.sent)
+        return end
+
+    @property
+    def data_sent(self) -> int:
+        """DATA packets that left the sending end."""
+        return sum(packet[1] == Opcode.DATA for packet in self.sender.sent)
+
+    @property
+    def blocks(self) -> int:
+        """Blocks that the content takes, as it is on the wire."""
+        length = len(self.content) if self.mode is Mode.OCTET else len(encode(self.content))
+        return length // self.sender.machine.agreed.blksize + 1
 
 
 def options(**values: int) -> tuple[tuple[bytes, bytes], ...]:
     """Options by keyword."""
     return tuple((name.encode(), b"%d" % value) for name, value in values.items())
-
-
-__all__ = ["End", "State", "Transfer", "Wire", "encode_request", "options"]

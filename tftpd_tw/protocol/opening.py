@@ -57,7 +57,7 @@ class Proceed(Event):
 class Asking(Machine):
     """A client's request, until it is answered. Its only event besides Ended is :class:`Proceed`."""
 
-    __slots__ = ("_mode", "_options", "_patience", "_reading", "_request", "_sent_at", "_size")
+    __slots__ = ("_mode", "_options", "_patience", "_reading", "_request", "_size")
 
     byte_count = 0
     block_count = 0
@@ -87,7 +87,6 @@ class Asking(Machine):
         self._options = options
         self._patience = patience
         self._size = size
-        self._sent_at = 0.0
 
     def start(self, now: float) -> None:
         """Send the request."""
@@ -111,11 +110,11 @@ class Asking(Machine):
                 except OptionRefused as error:
                     self.fail(error)
                 else:
-                    self._proceed(agreed, None)
+                    self._proceed(agreed, None, now)
             case Data(block=1) if self._reading:
-                self._proceed(Agreed(), datagram)
+                self._proceed(Agreed(), datagram, now)
             case Ack(block=0) if not self._reading:
-                self._proceed(Agreed(), None)
+                self._proceed(Agreed(), None, now)
 
     def timer_fired(self, now: float) -> None:
         """``deadline`` has come (an early call does no harm)."""
@@ -132,10 +131,12 @@ class Asking(Machine):
         self._outbox.append([self._request])
         self.deadline = min(now + self.timer.wait, self._progress_at + self.timer.give_up)
 
-    def _proceed(self, agreed: Agreed, datagram: bytes | None) -> None:
+    def _proceed(self, agreed: Agreed, datagram: bytes | None, now: float) -> None:
         self._move(Trigger.ANSWERED)
         self.deadline = None
         timer = RetransmitTimer(self._patience, agreed.timeout)
+        if not self.retransmits:
+            timer.at_least(now - self._progress_at)
         text = self._mode is Mode.NETASCII
         machine: Sender | Receiver
         if self._reading:

@@ -160,11 +160,14 @@ class Receiver(Machine):
         if self.state is State.STORING and not self._held and self._final:
             self._stored(now)
             return
+        if self._stalled():
+            # Storage moves: the patience with it begins anew.
+            self._progress_at = now
+            self._arm(now)
         if self._held_bytes >= self._chunk or self._final:
             self._flush()
         if self._ack_held:
             self._ack_held = False
-            self._progress_at = now
             self._acknowledge(now)
 
     def timer_fired(self, now: float) -> None:

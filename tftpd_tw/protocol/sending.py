@@ -52,7 +52,6 @@ class Sender(Machine):
         "_quiet_before",
         "_quiet_until",
         "_reading",
-        "_repeated",
         "_sends",
         "_sent",
         "_window_bytes",
@@ -100,7 +99,6 @@ class Sender(Machine):
         self._window_end = 0
         self._sends = 0
         self._flight_at = 0.0
-        self._repeated = False
         self._probes = 0
         self._duplicate_counts = True
         self._quiet_before = 0
@@ -152,11 +150,15 @@ class Sender(Machine):
             self._end(Trigger.ACKNOWLEDGED, Ended(Reason.COMPLETED.value))
             return
         self._probes = 0
-        self._duplicate_counts = self._acked >= self._quiet_before
+        # An ACK of blocks that were sent twice says nothing of the round trip (Karn).
+        fresh = self._duplicate_counts = self._acked >= self._quiet_before
         if ahead == in_flight:
             self._window_end = self._acked
-            self.timer.answered(None if self._repeated else now - self._flight_at)
-            self._repeated = False
+            round_trip = now - self._flight_at if fresh else None
+            if round_trip is not None and self._acked == 0 and self.windowsize > 1:
+                self.timer.at_least(round_trip)
+            else:
+                self.timer.answered(round_trip)
             self._send_window(now)
         else:
             self.timer.answered(None)
@@ -231,7 +233,6 @@ class Sender(Machine):
         self._send(first, self._sent, now)
 
     def _mark_repeated(self) -> None:
-        self._repeated = True
         # Blocks that the client gets twice make some clients send an ACK twice: that is no loss.
         self._quiet_before = self._sent + 1
 

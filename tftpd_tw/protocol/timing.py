@@ -6,7 +6,7 @@ Most TFTP servers wait a fixed second or five for a lost packet. This timer lear
 * Before anything is known the first wait is :data:`FIRST_WAIT`; each repeat doubles it (RFC 1123 section
   4.2.3.2), up to the configured timeout.
 * A packet that was sent twice gives no sample, since nobody knows which one was answered (Karn's rule).
-* Progress ends the back-off (rule C104).
+* Progress ends the back-off (rule C104), once anything is known.
 * A client that negotiated ``timeout`` gets exactly that interval, each time (RFC 2349).
 * ``timeout * (max_retries + 1)`` seconds without progress end the transfer.
 """
@@ -18,6 +18,9 @@ FIRST_WAIT = 1.0
 
 SHORTEST_WAIT = 0.1
 """Seconds; a shorter wait would mostly repeat what a busy client is about to answer."""
+
+FIRST_PROBE = 0.1
+"""Seconds before a probe, at least, while only a small packet's round trip is known."""
 
 SHORTEST_PROBE = 0.01
 """Seconds; below, a client that was merely scheduled late is probed for nothing (RFC 8985 section 7.2)."""
@@ -39,7 +42,7 @@ class Patience:
 class RetransmitTimer:
     """The waits of one transfer, all in seconds. Knows no clock."""
 
-    __slots__ = ("_backoff", "_fixed", "_longest", "_smoothed", "_variation", "give_up")
+    __slots__ = ("_backoff", "_fixed", "_least", "_longest", "_smoothed", "_variation", "give_up")
 
     def __init__(self, patience: Patience, negotiated: float | None = None) -> None:
         self._fixed = negotiated
@@ -49,6 +52,7 @@ class RetransmitTimer:
         """Seconds without progress after which the transfer ends."""
         self._smoothed: float | None = None
         self._variation = 0.0
+        self._least = 0.0
         self._backoff = 1
 
     @property
@@ -71,17 +75,27 @@ class RetransmitTimer:
     def probe_wait(self) -> float | None:
         """How long until the last block of a window is sent once more, to ask where the client is.
 
-        None where there is no such probe: nothing is known yet, or the interval was negotiated.
+        None where there is no such probe: nothing at all is known, or the client negotiated the interval.
         """
-        if self._fixed is not None or self._smoothed is None:
+        if self._fixed is not None:
             return None
+        if self._smoothed is None:
+            return max(2 * self._least, FIRST_PROBE) if self._least else None
         return max(2 * self._smoothed, SHORTEST_PROBE)
+
+    def at_least(self, round_trip: float) -> None:
+        """A small packet was answered after so many seconds, which a window of large ones will not undercut."""
+        self._least = round_trip
 
     def answered(self, round_trip: float | None) -> None:
         """There was progress, ``round_trip`` seconds after the one sending it answers; None if it was repeated."""
-        self._backoff = 1
         if round_trip is None:
+            # While nothing is known, a wait that was long enough is kept: or no packet might ever go out only
+            # once, and nothing would ever be known (Karn).
+            if self._smoothed is not None or self._least:
+                self._backoff = 1
             return
+        self._backoff = 1
         if self._smoothed is None:
             self._smoothed = round_trip
             self._variation = round_trip / 2
