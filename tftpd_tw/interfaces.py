@@ -72,7 +72,7 @@ class Request:
     size: int | None = None
     """For a write: the size in bytes that the client announced (``tsize``), if it did. Not to be trusted."""
     broadcast: bool = False
-    """The request was sent to everybody on the network: it gets content, but never an ERROR."""
+    """The request was sent to everybody on the network: it gets content, but no ERROR if there is none."""
 
 
 class IReader(Interface):
@@ -113,7 +113,12 @@ class IWriter(Interface):
 
 
 class IBackend(Interface):
-    """Where content comes from and goes to."""
+    """Where content comes from and goes to.
+
+    A Deferred that is returned here is cancelled when the client is gone before it fires. If the work behind it
+    cannot be stopped, what it brings all the same must be released by the backend itself;
+    :func:`tftpd_tw.backends.threads.shielded` does that.
+    """
 
     def open_read(request: Request) -> "IReader | Deferred[IReader]":
         """The content for ``request``. Its size must be known now, since the answer to the client may promise

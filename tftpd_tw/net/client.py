@@ -9,12 +9,15 @@
 Names of hosts are looked up by :func:`resolve`, in Twisted's resolver; a client itself takes an address.
 """
 
+from ipaddress import ip_address
+
 from attrs import field, frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IHostnameResolver, IHostResolution, IResolutionReceiver
 from zope.interface import implementer
 
 from tftpd_tw.interfaces import Address, IReader, IWriter
+from tftpd_tw.net.content import release
 from tftpd_tw.net.engine import IEngine
 from tftpd_tw.net.session import Session
 from tftpd_tw.protocol.errors import TFTPError
@@ -64,12 +67,17 @@ class Transferred:
     """Smoothed, in seconds."""
 
 
+def _canonical(address: Address) -> Address:
+    """Written as the kernel writes it, since answers are told by the text of their address."""
+    return address._replace(host=str(ip_address(address.host)))
+
+
 @frozen
 class Client:
     """Reads from and writes to one server."""
 
     engine: IEngine
-    server: Address
+    server: Address = field(converter=_canonical)
     wishes: Wishes = Wishes()
     patience: Patience = Patience()
     mode: Mode = field(default=Mode.OCTET)
@@ -126,7 +134,11 @@ class Client:
 
         done: Deferred[Transferred] = Deferred(lambda _: session.fail(TFTPError("cancelled")))
         session = Session(self.engine, asking, self.server, content, on_ended=ended)
-        session.open(Address("", 0))
+        try:
+            session.open(Address("", 0))
+        except OSError as error:
+            release(content)
+            ended(Ended("no-socket", error=TFTPError(str(error))))
         return done
 
     def _options(self, tsize: int | None) -> Options:
@@ -155,7 +167,8 @@ class _FirstAddress:
     def addressResolved(self, address: object) -> None:
         """One address; the first is taken."""
         if not self._found.called:
-            self._found.callback(Address(address.host, self._port))  # type: ignore[attr-defined]
+            scope = getattr(address, "scopeID", 0)  # only IPv6 has one
+            self._found.callback(Address(address.host, self._port, scope))  # type: ignore[attr-defined]
 
     def resolutionComplete(self) -> None:
         """There are no more."""

@@ -143,7 +143,7 @@ class ServedTransfer:
             self._session.abandon()
         elif not self._over:
             opening = self._opening
-            self._closed()
+            self._report_unopened(Outcome.FAILED, Reason.SUPERSEDED.value, "", answered=False)
             if opening is not None:
                 opening.cancel()
 
@@ -218,21 +218,19 @@ class ServedTransfer:
             self._refuse(as_error(failure.value, failure))
 
     def _refuse(self, error: TFTPError) -> None:
-        if not self.request.broadcast:
+        answered = not self.request.broadcast
+        if answered:
             self._server.refuse(error, self.request.local, self.request.client)
+        self._report_unopened(Outcome.REFUSED, error.reason, str(error), answered=answered)
+
+    def _report_unopened(self, outcome: Outcome, reason: str, detail: str, *, answered: bool) -> None:
+        """No session came of it."""
         elapsed = self._clock.seconds() - self._began
-        self._server.tell(
-            "request_refused",
-            TransferRecord(
-                self.request,
-                None,
-                Outcome.REFUSED,
-                error.reason,
-                str(error),
-                seconds=elapsed,
-                response_seconds=elapsed,
-            ),
+        response = elapsed if answered else None
+        record = TransferRecord(
+            self.request, None, outcome, reason, detail, seconds=elapsed, response_seconds=response
         )
+        self._server.tell("request_refused", record)
         self._closed()
 
     def _stop_waiting(self) -> None:

@@ -1,0 +1,380 @@
+"""The client, against the server of this package and against servers made of literal packets."""
+
+import errno
+import os
+from collections import Counter
+
+import pytest
+from net_kit import CountingReader, CountingWriter, ExhaustedHost, ScriptedServer, World, content, packet, spoken
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.interfaces import IHostnameResolver
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+
+from tftpd_tw.backends.memory import BytesReader
+from tftpd_tw.interfaces import Address
+from tftpd_tw.net.client import Client, TransferFailed, Wishes, resolve
+from tftpd_tw.protocol.errors import TFTPError
+from tftpd_tw.protocol.packets import Mode
+from tftpd_tw.protocol.timing import Patience
+from tftpd_tw.testing import CLIENT, REQUEST_PORT, SERVER, MemoryNetwork
+
+SIZES = [0, 1, 511, 512, 513, 1024, 70_000]
+
+WISHES = {
+    "defaults": {},
+    "no options": {"block_size": None, "window_size": None, "size": False},
+    "lockstep": {"block_size": 512, "window_size": None},
+    "window": {"block_size": 512, "window_size": 8, "timeout": 2},
+}
+
+WIRES = {
+    "F02 loss": {"loss": 0.05},
+    "F05 duplication": {"duplication": 0.3},
+    "F06 reordering": {"reordering": 0.25},
+    "everything": {"loss": 0.05, "duplication": 0.1, "reordering": 0.1, "jitter": 0.002},
+}
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("wishes", WISHES.values(), ids=WISHES)
+def test_both_ways(wishes, size):
+    """What a client reads, and writes, is what was there, at every size around a block's end (C080, C081, C126,
+    C127).
+    """
+    world = World({b"f": content(size)})
+    assert world.network.get(b"f", **wishes) == content(size)
+    world.network.put(b"new", content(size), **wishes)
+    assert world.files[b"new"] == content(size)
+    world.network.run_until_idle()
+    world.assert_nothing_left()
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("wire", WIRES.values(), ids=WIRES)
+@pytest.mark.parametrize("window_size", [1, 4, 16])
+def test_both_ways_over_a_bad_wire(wire, window_size, seed):
+    """Loss, repeats and disorder change nothing in what arrives, either way (F01, F02, F05, F06)."""
+    world = World({b"f": content(60_000)}, seed=seed, **wire)
+    patience = Patience(timeout=5.0, max_retries=10)
+    wishes = Wishes(block_size=512, window_size=window_size)
+    client = Client(world.network.host(CLIENT), REQUEST_PORT, wishes, patience)
+    writer = CountingWriter()
+    world.network.run(client.get(b"f", writer))
+    assert writer.stored == content(60_000)
+    assert writer.endings == ["finish"]
+    reader = CountingReader(content(60_000))
+    world.network.run(client.put(b"new", reader))
+    assert world.files[b"new"] == content(60_000)
+    assert reader.released == 1
+    world.network.run_until_idle()
+    world.assert_nothing_left()
+
+
+def test_what_a_transfer_came_to():
+    """A transfer that is done tells its terms and its figures (C040, C046)."""
+    world = World({b"f": content(10_000)})
+    done = world.network.run(world.network.client(block_size=1000, window_size=4).get(b"f", CountingWriter()))
+    assert done.agreed.options == ((b"blksize", b"1000"), (b"windowsize", b"4"), (b"tsize", b"10000"))
+    assert (done.byte_count, done.block_count, done.retransmits) == (10_000, 11, 0)
+    assert done.seconds == pytest.approx(0.009, abs=0.003)
+    assert done.round_trip == pytest.approx(0.002)
+
+
+def test_what_is_asked():
+    """The wishes are the options of the request, in their order, and no others (C066, C069)."""
+    world = World()
+    client = world.network.client(block_size=600, window_size=None, timeout=3)
+    world.network.run(client.get(b"f", CountingWriter()))
+    assert world.network.sent[0][2] == b"\0\1f\0octet\0blksize\x00600\0timeout\x003\0tsize\x000\0"
+    before = len(world.network.sent)
+    world.network.run(client.put(b"new", BytesReader(content(77))))
+    assert world.network.sent[before][2] == b"\0\2new\0octet\0blksize\x00600\0timeout\x003\0tsize\x0077\0"
+
+
+def test_size_of_a_text_is_not_announced():
+    """What netascii makes of the size is not known, so a write of a text announces none (C068, C069)."""
+    world = World()
+    world.network.run(world.network.client(mode=Mode.NETASCII).put(b"new", BytesReader(b"a\nb")))
+    assert b"tsize" not in world.network.sent[0][2]
+    assert world.files[b"new"] == b"a\nb"
+
+
+@pytest.mark.parametrize("window_size", [1, 8])
+@pytest.mark.parametrize("block_size", [8, 9, 512, None])
+def test_netascii_both_ways(block_size, window_size):
+    """A text goes both ways as netascii and arrives as it was, wherever its ends of lines fall (C136,
+    C140-C143).
+    """
+    text = b"a\nb\rc\r\nd" + b"x" * 500 + b"\n\r\n\r\r\n" * 100 + b"\r"
+    world = World({b"f": text})
+    wishes = {"block_size": block_size, "window_size": window_size, "mode": Mode.NETASCII}
+    assert world.network.get(b"f", **wishes) == text
+    world.network.put(b"new", text, **wishes)
+    assert world.files[b"new"] == text
+    encoded = text.replace(b"\r", b"\r\0").replace(b"\n", b"\r\n")
+    data = [datagram for _, _, datagram in world.network.sent if datagram[:2] == b"\0\3"]
+    assert b"".join(datagram[4:] for datagram in data) == 2 * encoded
+
+
+REFUSED = {
+    "C031": ("get", b"none", 1, "File not found"),
+    "C112": ("put", b"new", 2, "Access violation"),
+}
+
+
+@pytest.mark.parametrize(("way", "name", "code", "text"), REFUSED.values(), ids=REFUSED)
+def test_servers_error(way, name, code, text):
+    """A server's ERROR fails the transfer with its code and text, and is not answered (C031, C112, C151)."""
+    world = World({b"f": b""})
+    world.backend.writable = False
+    client = world.network.client()
+    content_ = CountingWriter() if way == "get" else CountingReader(content(10))
+    with pytest.raises(TransferFailed, match=f"the server said ERROR {code}: {text}") as caught:
+        world.network.run(getattr(client, way)(name, content_))
+    assert (caught.value.ended.code, caught.value.ended.text) == (code, text.encode())
+    world.network.run_until_idle()
+    assert Counter(spoken(datagram)[0] for _, _, datagram in world.network.sent) == {
+        "R" if way == "get" else "W": 1,
+        "E": 1,
+    }
+    assert content_.calls == ["cancel"] if way == "get" else content_.released == 1
+    world.assert_nothing_left()
+
+
+FALSE_OACKS = {
+    "not asked": b"\0\6multicast\x00\0",
+    "not asked, known": b"\0\6timeout\x003\0",
+    "larger block": b"\0\6blksize\x001429\0",
+    "larger window": b"\0\6windowsize\x0017\0",
+    "block too small": b"\0\6blksize\x007\0",
+    "no number": b"\0\6blksize\x005e2\0",
+}
+
+
+@pytest.mark.parametrize("oack", FALSE_OACKS.values(), ids=FALSE_OACKS)
+def test_oack_that_grants_what_was_not_asked(oack):
+    """An OACK with more than was asked gets ERROR 8, at the port that it came from, and ends the transfer
+    (C046).
+    """
+    network = MemoryNetwork()
+    server = ScriptedServer(network, oack)
+    writer = CountingWriter()
+    with pytest.raises(TransferFailed) as caught:
+        network.run(network.client().get(b"f", writer))
+    assert caught.value.ended.reason == "option-refused"
+    network.run_until_idle()
+    assert [spoken(datagram) for datagram, _ in server.peer.received] == ["E8"]
+    assert writer.calls == ["cancel"]
+
+
+def test_oack_with_less_is_taken():
+    """A server may grant less, or nothing, of what was asked (C046, C047)."""
+    network = MemoryNetwork()
+    ScriptedServer(network, b"\0\3\0\1hello")
+    assert network.get(b"f") == b"hello"
+    network = MemoryNetwork()
+    server = ScriptedServer(network, b"\0\6BLKSIZE\x00600\0")
+    done = network.client().get(b"f", CountingWriter())
+    network.clock.advance(0.0015)
+    network.step()
+    network.step()
+    assert [spoken(datagram) for datagram, _ in server.peer.received] == ["A0"]
+    server.peer.send(packet("D1/599"), server.peer.tid)
+    assert network.run(done).agreed.blksize == 600
+
+
+def test_second_answer_gets_error_5():
+    """Once a server has answered from one port, packets from others are strangers' (C090, C095)."""
+    network = MemoryNetwork()
+    server = ScriptedServer(network, b"\0\3\0\1" + content(512))
+    second = network.host(SERVER).raw()
+    done = network.client(block_size=None, window_size=None, size=False).get(b"f", CountingWriter())
+    while not server.peer.received:
+        network.step()
+    assert [spoken(datagram) for datagram in second.ask(b"\0\3\0\1" + content(512), server.peer.tid)] == ["E5"]
+    server.peer.send(b"\0\3\0\2", server.peer.tid)
+    assert network.run(done).byte_count == 512
+
+
+def test_answer_from_another_host_is_refused():
+    """Only the host that was asked may answer (C090)."""
+    network = MemoryNetwork(drop=lambda datagram: datagram[:2] == b"\0\1")
+    other = network.host("192.0.2.66").raw()
+    done = network.client().get(b"f", CountingWriter())
+    network.clock.advance(0.5)
+    (client,) = {source for source, _, _ in network.sent}
+    assert [spoken(datagram) for datagram in other.ask(b"\0\3\0\1evil", client)] == ["E5"]
+    assert not done.called
+    done.addErrback(lambda _: None)
+    done.cancel()
+
+
+def test_silence():
+    """A request without any answer is repeated with longer and longer waits, and then fails (C088, C089)."""
+    network = MemoryNetwork(drop=lambda datagram: True)
+    writer = CountingWriter()
+    with pytest.raises(TransferFailed, match="no-answer"):
+        network.run(network.client().get(b"f", writer))
+    assert network.clock.seconds() == pytest.approx(30.0)
+    assert 4 <= len(network.sent) <= 10
+    assert len({datagram for _, _, datagram in network.sent}) == 1
+    assert writer.calls == ["cancel"]
+    assert network.clock.getDelayedCalls() == []
+
+
+def test_nobody_there():
+    """A host that says that nobody listens ends the transfer at once (C099, F12)."""
+    network = MemoryNetwork()
+    with pytest.raises(TransferFailed, match="no-answer"):
+        network.get(b"f")
+    assert network.clock.seconds() < 0.1
+
+
+def test_server_that_stops_answering():
+    """A server that vanishes in the middle ends the transfer after the patience, and nothing is kept (C089,
+    C114).
+    """
+    world = World({b"f": content(60_000)})
+    writer = CountingWriter()
+    done = world.network.client(block_size=512).get(b"f", writer)
+    world.quiet(0.01)
+    assert writer.stored
+    world.network.drop = lambda datagram: True
+    with pytest.raises(TransferFailed, match="client-vanished"):
+        world.network.run(done)
+    assert writer.endings == ["cancel"]
+
+
+class Cancelling(SynchronousTestCase):
+    """A Deferred of a transfer may be cancelled at any time."""
+
+    def cancelled_after(self, way, seconds):
+        """Cancel after so many seconds; nothing may be left."""
+        world = World({b"f": content(60_000)})
+        client = world.network.client(block_size=512, window_size=4)
+        mine = CountingWriter() if way == "get" else CountingReader(content(60_000))
+        done = getattr(client, way)(b"f" if way == "get" else b"new", mine)
+        world.quiet(seconds)
+        done.cancel()
+        self.failureResultOf(done, TransferFailed)
+        world.network.run_until_idle(limit=100.0)
+        world.assert_nothing_left()
+        assert b"new" not in world.files
+        assert (mine.endings if way == "get" else ["cancel"] * mine.released) == ["cancel"]
+
+    def test_before_an_answer(self):
+        """Cancelled before the server answered, a transfer leaves nothing at either end (C114)."""
+        for way in ("get", "put"):
+            self.cancelled_after(way, 0.0)
+
+    def test_in_the_middle(self):
+        """Cancelled in the middle, a transfer ends with an ERROR and leaves nothing at either end (C114, C152)."""
+        for way in ("get", "put"):
+            self.cancelled_after(way, 0.01)
+
+    def test_after_the_end(self):
+        """Cancelling what is done changes nothing."""
+        world = World({b"f": content(10)})
+        done = world.network.client().get(b"f", CountingWriter())
+        world.network.run_until_idle()
+        done.cancel()
+        self.successResultOf(done)
+
+
+def test_failing_writer():
+    """A writer that fails ends the transfer with its error at both ends, and is cancelled (C113)."""
+    world = World({b"f": content(600)})
+
+    def full():
+        raise TFTPError("no room here")
+
+    writer = CountingWriter(finish=full)
+    with pytest.raises(TransferFailed, match="no room here"):
+        world.network.run(world.network.client().get(b"f", writer))
+    world.network.run_until_idle()
+    assert writer.endings == ["finish", "cancel"]
+    assert [reason for _, reason in world.ended_as()] == ["client-error:0"]
+
+
+@pytest.mark.parametrize("name", [b"", b"a\0b", b"x" * 500])
+def test_name_that_does_not_fit(name):
+    """A name that no request can hold is refused before anything is sent (C014)."""
+    network = MemoryNetwork()
+    with pytest.raises(ValueError, match="request"):
+        network.get(name)
+    assert network.sent == []
+
+
+@pytest.mark.parametrize("way", ["get", "put"])
+def test_no_descriptor_left(way):
+    """A client that gets no socket fails the transfer, and releases its content (F17)."""
+    network = MemoryNetwork()
+    client = Client(ExhaustedHost(network, CLIENT), REQUEST_PORT)
+    mine = CountingWriter() if way == "get" else CountingReader(content(10))
+    with pytest.raises(TransferFailed, match=os.strerror(errno.EMFILE)):
+        network.run(getattr(client, way)(b"f", mine))
+    assert mine.endings == ["cancel"] if way == "get" else mine.released == 1
+
+
+@implementer(IHostnameResolver)
+class Resolver:
+    """Knows some addresses, which it tells when asked, or later."""
+
+    def __init__(self, *addresses, at_once=True):
+        self.addresses = addresses
+        self.at_once = at_once
+
+    def resolveHostName(self, receiver, *_):  # noqa: N802
+        """Tell."""
+        receiver.resolutionBegan(None)
+        self.receiver = receiver
+        if self.at_once:
+            self.tell()
+
+    def tell(self):
+        """Say what is known."""
+        for address in self.addresses:
+            self.receiver.addressResolved(address)
+        self.receiver.resolutionComplete()
+
+
+V4 = IPv4Address("UDP", "192.0.2.1", 0)
+V6 = IPv6Address("UDP", "2001:db8::1", 0)
+
+
+class Resolving(SynchronousTestCase):
+    """The address of a host."""
+
+    def test_first_address(self):
+        """The first address that the resolver has is the one, with the port that was asked for (C154)."""
+        for addresses, host in (((V4,), "192.0.2.1"), ((V6,), "2001:db8::1"), ((V6, V4), "2001:db8::1")):
+            assert self.successResultOf(resolve(Resolver(*addresses), "host", 6969)) == Address(host, 6969)
+
+    def test_link_local_address(self):
+        """A link-local address keeps its interface (C154, K4)."""
+        found = resolve(Resolver(IPv6Address("UDP", "fe80::1", 0, 0, 3)), "host", 6969)
+        assert self.successResultOf(found) == Address("fe80::1", 6969, 3)
+
+    def test_port_69(self):
+        """Without a port it is TFTP's."""
+        assert self.successResultOf(resolve(Resolver(V4), "host")) == Address("192.0.2.1", 69)
+
+    def test_later(self):
+        """A resolver may take its time."""
+        resolver = Resolver(V4, at_once=False)
+        found = resolve(resolver, "host")
+        self.assertNoResult(found)
+        resolver.tell()
+        assert self.successResultOf(found) == Address("192.0.2.1", 69)
+
+    def test_unknown_host(self):
+        """A host without an address is an error that names it."""
+        failure = self.failureResultOf(resolve(Resolver(), "nowhere.example"), TFTPError)
+        assert "nowhere.example" in str(failure.value)
+
+
+def test_address_of_the_server_in_any_spelling():
+    """An IPv6 address is compared as the kernel writes it, however it was given."""
+    client = Client(MemoryNetwork().host(CLIENT), Address("2001:DB8:0:0::1", 69))
+    assert client.server == Address("2001:db8::1", 69)
