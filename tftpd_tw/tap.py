@@ -5,6 +5,7 @@ says is read and checked as if it stood in the file. A mistake ends twistd with 
 """
 
 import os
+import sys
 import time
 from collections.abc import Callable
 
@@ -12,6 +13,7 @@ from attrs import frozen
 from twisted.application.service import MultiService
 from twisted.python import usage
 
+from tftpd_tw import __version__
 from tftpd_tw.service.config_reader import ConfigurationError, Setting, Sources
 from tftpd_tw.service.configuration import Configuration
 from tftpd_tw.service.daemon import StartError, make_service
@@ -23,10 +25,12 @@ class _Option:
     setting: Setting
     help: str
     repeatable: bool = False
+    literal: bool = False
+    """Text whatever it looks like: ``--root 2024`` is a folder, not a number."""
 
 
 _OPTIONS = (
-    _Option("root", ("filesystem", "root"), "Folder to serve. Required, here or in the file."),
+    _Option("root", ("filesystem", "root"), "Folder to serve. Required, here or in the file.", literal=True),
     _Option("port", ("network", "port"), "UDP port to listen on. [default: 69]"),
     _Option(
         "address",
@@ -91,6 +95,11 @@ class Options(usage.Options):
         """Serve requests that were sent to a broadcast address, as old Cisco devices do. [default: ignore them]"""
         self._given.append(lambda: self._sources.add_option("--answer-broadcast", _ANSWER_BROADCAST, "true"))
 
+    def opt_version(self) -> None:
+        """Display the version and exit."""
+        print(f"tftpd-tw {__version__}")  # noqa: T201 - that is what was asked for
+        sys.exit(0)
+
     def postOptions(self) -> None:
         """Check everything.
 
@@ -112,8 +121,11 @@ class Options(usage.Options):
 
 def _method(option: _Option) -> Callable[[Options, str], None]:
     def given(self: Options, value: str) -> None:
-        add = self._sources.add_option_item if option.repeatable else self._sources.add_option
-        self._given.append(lambda: add(f"--{option.name}", option.setting, value))
+        sources, where = self._sources, f"--{option.name}"
+        if option.repeatable:
+            self._given.append(lambda: sources.add_option_item(where, option.setting, value))
+        else:
+            self._given.append(lambda: sources.add_option(where, option.setting, value, literal=option.literal))
 
     given.__doc__ = option.help
     return given

@@ -699,3 +699,13 @@ def test_stopped_server_does_not_wait_out_a_pause():
     sent = len(world.network.sent)
     world.clock.advance(5.0)
     assert len(world.network.sent) - sent <= 4
+
+
+def test_draining_does_not_wait_for_a_client_that_might_have_missed_the_last_ack():
+    """An upload that is stored ends at once when the daemon stops; it is complete (C100)."""
+    world = World()
+    world.network.put(b"new", b"x" * 600, window_size=None)
+    assert world.listener.active == 1
+    done = world.listener.drain(10.0)
+    assert done.called
+    assert world.listener.active == 0

@@ -111,9 +111,14 @@ class Listener:
     def drain(self, seconds: float) -> "Deferred[None]":
         """Take no more requests, give transfers this long to finish and end the rest with an ERROR.
 
+        An upload that is stored does not wait for its client to have got the last ACK.
+
         :returns: fires when none is left
         """
         self.close()
+        for transfer in list(self._transfers):
+            if transfer.done:
+                transfer.abandon()
         if not self._transfers:
             return succeed(None)
         self._idle = Deferred()

@@ -130,7 +130,7 @@ class SessionSocket:
             except BlockingIOError:
                 return
             except OSError:
-                self._read_errors()
+                self.read_errors()
                 return
             received(datagram, peer)
             if sock.fileno() < 0:
@@ -144,7 +144,7 @@ class SessionSocket:
     def connectionLost(self, reason: Failure) -> None:
         """The reactor saw an error on the descriptor, which may be an ICMP message, or is stopping."""
         if self._socket.fileno() >= 0:
-            self._read_errors()
+            self.read_errors()
         if self._socket.fileno() >= 0 and getattr(self._reactor, "running", False):
             self._reactor.addReader(self)
 
@@ -173,7 +173,7 @@ class SessionSocket:
                     self._segmented = False
                     return self._send_singly(bursts[index:], peer)
                 if error.errno in PENDING_ERRORS:
-                    self._read_errors()
+                    self.read_errors()
                     return self._send_singly(bursts[index:], peer) if sock.fileno() >= 0 else []
                 # Anything else is loss (K5): the timer repeats it.
         return []
@@ -195,7 +195,8 @@ class SessionSocket:
         """Call the handler once there is room."""
         self._reactor.addWriter(self)
 
-    def _read_errors(self) -> None:
+    def read_errors(self) -> None:
+        """Tell the handler what ICMP messages said."""
         for peer in unreachable_peers(self._socket):
             self._handler.unreachable(peer)
 

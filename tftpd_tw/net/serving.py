@@ -137,6 +137,11 @@ class ServedTransfer:
         session = self._session
         return session is not None and bool(session.machine.busy(self._clock.seconds()))
 
+    @property
+    def done(self) -> bool:
+        """Whether its outcome is known, and it only stays for a client that missed the last ACK."""
+        return self._session is not None and self._session.machine.state is State.DALLYING
+
     def abandon(self) -> None:
         """Stop without a word."""
         if self._session is not None:

@@ -24,6 +24,9 @@ Setting = tuple[str, str]
 """A section and a key."""
 
 
+_DEEPEST = 3
+
+
 class ConfigurationError(Exception):
     """The configuration has mistakes; one line for each."""
 
@@ -47,25 +50,37 @@ class Sources:
         try:
             with open(name, encoding="utf-8") as file:
                 node = yaml.compose(file, yaml.SafeLoader)
+            lines = list(_lines(node, ())) if node is not None else []
+            tree = yaml.SafeLoader("").construct_document(node) if node is not None else {}
         except OSError as error:
             raise ConfigurationError([f"{name}: {error.strerror}"]) from None
         except UnicodeDecodeError as error:
             raise ConfigurationError([f"{name}: not UTF-8 text ({error.reason})"]) from None
         except yaml.YAMLError as error:
             raise ConfigurationError([_syntax_error(name, error)]) from None
+        except ValueError as error:
+            # A date such as 2024-99-99.
+            raise ConfigurationError([f"{name}: {error}"]) from None
         if node is None:
             return
         if not isinstance(node, yaml.MappingNode):
             raise ConfigurationError([f"{name}:1: expected sections such as 'network:', got something else"])
-        self.tree = yaml.SafeLoader("").construct_document(node)
-        for path, line in _lines(node, ()):
-            self.places[path] = f"{name}:{line}"
+        # A section all of whose keys are commented out is null.
+        self.tree = {section: {} if values is None else values for section, values in tree.items()}
+        twice = []
+        for path, line in lines:
+            if path in self.places:
+                twice.append(f"{name}:{line}: {_dotted(path)}: is there twice, first in line {self._line(path)}")
+            else:
+                self.places[path] = f"{name}:{line}"
+        if twice:
+            raise ConfigurationError(twice)
 
-    def add_option(self, option: str, path: Setting, text: str) -> None:
-        """Set ``path`` to what ``text`` would be in the file."""
+    def add_option(self, option: str, path: Setting, text: str, *, literal: bool = False) -> None:
+        """Set ``path`` to what ``text`` would be in the file, or to ``text`` itself."""
         try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError:
+            value = text if literal else yaml.safe_load(text)
+        except (yaml.YAMLError, ValueError):
             value = text
         self._put(option, path, value if isinstance(value, int | float | bool) else text)
 
@@ -74,6 +89,9 @@ class Sources:
         section, key = path
         items = self.tree[section][key] if self.places.get(path) == option else []
         self._put(option, path, [*items, text])
+
+    def _line(self, path: Path) -> str:
+        return self.places[path].rpartition(":")[2]
 
     def _put(self, option: str, path: Setting, value: Any) -> None:
         section, key = path
@@ -108,6 +126,13 @@ def _make_converter() -> Converter:
     converter = Converter(forbid_extra_keys=True, detailed_validation=True)
     for kind, parse in PARSERS.items():
         converter.register_structure_hook(kind, lambda value, _, parse=parse: parse(value))
+
+    def several(value: object, kind: Any) -> Any:
+        if not isinstance(value, list) or not value:
+            raise ValueError(f"expected a list with at least one item, got {value!r}")
+        return tuple(converter.structure(value, list[kind.__args__[0]]))
+
+    converter.register_structure_hook_func(lambda kind: getattr(kind, "__origin__", None) is tuple, several)
     return converter
 
 
@@ -139,7 +164,9 @@ def _problems(error: BaseException, path: Path, kind: Any) -> Iterator[tuple[Pat
 
 
 def _lines(node: yaml.Node, path: Path) -> Iterator[tuple[Path, int]]:
-    """The line of every value below ``node``."""
+    """The line of every value below ``node``; no setting is deeper than an item of a list."""
+    if len(path) > _DEEPEST:
+        return  # an alias may even contain itself
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             inner = (*path, key.value)

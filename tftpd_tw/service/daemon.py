@@ -54,6 +54,12 @@ class StartError(SystemExit):
         super().__init__(f"tftpd: {text}")
 
 
+class OpenError(StartError, Exception):
+    """A folder or a port cannot be opened. As an Exception too, it ends a twistd that went to the background:
+    the process that waits in the foreground is told only of those, and would wait for ever.
+    """
+
+
 class TftpService(Service):
     """Request ports over a folder."""
 
@@ -71,7 +77,7 @@ class TftpService(Service):
     def privilegedStartService(self) -> None:
         """Open the folder and the ports.
 
-        :raises StartError: one of them cannot be opened
+        :raises OpenError: one of them cannot be opened
         """
         super().privilegedStartService()
         filesystem = self._configuration.filesystem
@@ -81,7 +87,7 @@ class TftpService(Service):
             )
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            raise StartError(f"cannot serve the folder {filesystem.root}: {reason}") from None
+            raise OpenError(f"cannot serve the folder {filesystem.root}: {reason}") from None
         server = Server(self._engine, self._backend, make_terms(self._configuration.performance), self._observers)
         network = self._configuration.network
         self._listener = Listener(server, network.answer_broadcast)
@@ -139,7 +145,7 @@ class HttpService(Service):
     def privilegedStartService(self) -> None:
         """Open the port.
 
-        :raises StartError: it cannot be opened
+        :raises OpenError: it cannot be opened
         """
         super().privilegedStartService()
         host, port = self._address.host, self._address.port
@@ -147,7 +153,7 @@ class HttpService(Service):
             self._port = self._reactor.listenTCP(port, self._site, interface=host)
         except CannotListenError as error:
             number = getattr(error.socketError, "errno", None)
-            raise StartError(_cannot_listen("TCP", Address(host, port), number, "--http")) from None
+            raise OpenError(_cannot_listen("TCP", Address(host, port), number, "--http")) from None
         bound: Any = self._port.getHost()
         log.info("metrics on http://{address}/metrics", address=str(Address(host, bound.port)))
 
@@ -186,12 +192,12 @@ def _listen(listener: Listener, network: Network) -> list[Address]:
             no_ipv6 = host == "::" and error.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
             if not no_ipv6:
                 where = Address(host, network.port)
-                raise StartError(_cannot_listen("UDP", where, error.errno, "--port")) from None
+                raise OpenError(_cannot_listen("UDP", where, error.errno, "--port")) from None
             try:
                 opened.append(listener.listen("0.0.0.0", network.port))
             except OSError as second:
                 where = Address("0.0.0.0", network.port)
-                raise StartError(_cannot_listen("UDP", where, second.errno, "--port")) from None
+                raise OpenError(_cannot_listen("UDP", where, second.errno, "--port")) from None
     return opened
 
 

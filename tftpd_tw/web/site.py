@@ -10,7 +10,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 from twisted.web.http import HTTPFactory, Request
-from twisted.web.resource import Resource
+from twisted.web.pages import notFound
+from twisted.web.resource import IResource, Resource
 from twisted.web.server import Site
 
 
@@ -26,6 +27,14 @@ class Page(Resource):
     def render_GET(self, request: Request) -> bytes:
         """Called for HEAD too."""
         return self._render(request)
+
+
+class Root(Resource):
+    """The top; what is not put there is not found."""
+
+    def getChild(self, path: bytes, request: Request) -> IResource:  # noqa: N802 - Twisted's
+        """Twisted's own page for it is deprecated."""
+        return notFound()
 
 
 class QuietSite(Site):
@@ -52,7 +61,7 @@ def make_site(*collectors: Collector) -> HTTPFactory:
         request.setHeader("content-type", "text/plain; charset=utf-8")
         return b"ok\n"
 
-    root = Resource()
+    root = Root()
     root.putChild(b"metrics", Page(metrics))
     root.putChild(b"healthz", Page(health))
     return QuietSite(root)

@@ -1,0 +1,75 @@
+# What to type: `make serve` to try the daemon, `make test` to test it, `make lint` to check the code.
+# Everything is installed into .venv, once; the stamp files in it say what is there already.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt
+INPUTS := pyproject.toml constraints.txt
+
+ROOT ?= examples/tftproot
+PORT ?= 6969
+HTTP ?= 127.0.0.1:9069
+
+.PHONY: help serve test test-long lint format clean
+
+help:
+	@echo 'make serve      serve $(ROOT) on UDP port $(PORT), figures on http://$(HTTP)/metrics'
+	@echo 'make test       all tests but those that take minutes; arguments for pytest in ARGS'
+	@echo 'make test-long  the tests that take minutes'
+	@echo 'make lint       style, format, types, floors'
+	@echo 'make format     format the code'
+	@echo 'make clean      remove what the above made'
+
+serve: $(VENV)/.package
+	@exec $(BIN)/tftpd-tw serve --root $(ROOT) --port $(PORT) --http $(HTTP) $(ARGS)
+
+test: $(VENV)/.test $(VENV)/.clients
+	$(BIN)/python -m pytest -m 'not long' $(ARGS)
+
+test-long: $(VENV)/.test $(VENV)/.clients
+	$(BIN)/python -m pytest -m long --timeout 3600 $(ARGS)
+
+lint: $(VENV)/.lint
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.lint
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+clean:
+	rm -rf $(VENV) dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+
+# Debian's python3 comes without ensurepip, which a virtual environment needs; python3-venv brings it.
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo 'make: tftpd-tw needs Python 3.11 or newer; name one with `make PYTHON=...`' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null \
+		|| { test "$$(id -u)" = 0 && apt-get -qq update && apt-get -qq -y install python3-venv >/dev/null; } \
+		|| { echo 'make: $(PYTHON) cannot make virtual environments; as root: apt-get install python3-venv' >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) --upgrade pip
+	@touch $@
+
+$(VENV)/.package: $(VENV)/.made $(INPUTS)
+	@$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.package
+	@$(PIP) --group test
+	@touch $@
+
+$(VENV)/.lint: $(VENV)/.package
+	@$(PIP) --group lint
+	@touch $@
+
+# The tests with real clients leave out those that are not there.
+$(VENV)/.clients: $(VENV)/.made
+	@for client in curl tftp atftp busybox; do command -v $$client >/dev/null || missing=yes; done; \
+	test -z "$$missing" || { test "$$(id -u)" = 0 && apt-get -qq update \
+		&& apt-get -qq -y --no-install-recommends install curl tftp-hpa atftp busybox >/dev/null; } \
+	|| echo 'make: tests with clients that are not there will be skipped (curl tftp-hpa atftp busybox)' >&2
+	@touch $@

@@ -1,0 +1,205 @@
+"""The figures that ``/metrics`` shows."""
+
+from collections.abc import Callable
+
+import pytest
+from twisted.internet.task import Clock
+from twisted.web.test.requesthelper import DummyRequest
+
+from tftpd_tw.backends.memory import MemoryBackend
+from tftpd_tw.net.client import TransferFailed
+from tftpd_tw.telemetry.accounting import RESPONSE_BOUNDS, Accounting, Histogram
+from tftpd_tw.telemetry.prometheus import TransferCollector
+from tftpd_tw.testing import MemoryNetwork
+from tftpd_tw.web.site import make_site
+
+NAMES = (
+    "tftp_server_uptime_seconds",
+    "tftp_connections_active",
+    "tftp_transfers_total",
+    "tftp_bytes_transferred_total",
+    "tftp_errors_total",
+    "tftp_datagrams_dropped_total",
+    "tftp_response_time_seconds_bucket",
+    "tftp_response_time_seconds_count",
+    "tftp_response_time_seconds_sum",
+    "tftp_retransmits_total",
+)
+
+Samples = dict[str, float]
+
+
+@pytest.fixture
+def network() -> MemoryNetwork:
+    """A network whose server is counted."""
+    network = MemoryNetwork()
+    network.records = Accounting(network.clock)  # type: ignore[assignment]
+    network.serve(MemoryBackend({b"file": b"x" * 1000}, writable=True))
+    return network
+
+
+@pytest.fixture
+def get(network: MemoryNetwork) -> Callable[..., DummyRequest]:
+    """A GET, answered by the site."""
+    site = make_site(TransferCollector(network.records))  # type: ignore[arg-type]
+
+    def get(path: bytes, accept: str = "text/plain") -> DummyRequest:
+        request = DummyRequest([path])
+        request.requestHeaders.addRawHeader(b"accept", accept.encode())
+        request.render(site.resource.getChildWithDefault(path, request))
+        return request
+
+    return get
+
+
+@pytest.fixture
+def samples(get: Callable[..., DummyRequest]) -> Callable[[], Samples]:
+    """Every sample of ``/metrics`` and its value."""
+
+    def samples() -> Samples:
+        lines = b"".join(get(b"metrics").written).decode().splitlines()
+        pairs = (line.rpartition(" ") for line in lines if not line.startswith("#"))
+        return {name: float(value) for name, _, value in pairs}
+
+    return samples
+
+
+def test_all_are_there(network: MemoryNetwork, samples: Callable[[], Samples]) -> None:
+    """Every name that a dashboard may use, once there was something to count."""
+    peer = network.host("192.0.2.100").raw()
+    peer.ask(b"\0\1missing\0octet\0")
+    peer.ask(b"junk")
+    assert {name.partition("{")[0] for name in samples()} == set(NAMES)
+
+
+def test_outcomes_are_there_before_they_happen(samples: Callable[[], Samples]) -> None:
+    """A counter that appears with its first event hides that event from ``rate()``."""
+    found = samples()
+    for direction in ("read", "write"):
+        assert found[f'tftp_bytes_transferred_total{{direction="{direction}"}}'] == 0
+        for outcome in ("completed", "failed", "refused", "size-probe", "unanswered"):
+            assert found[f'tftp_transfers_total{{direction="{direction}",outcome="{outcome}"}}'] == 0
+    assert found["tftp_retransmits_total"] == 0
+    assert found["tftp_response_time_seconds_count"] == 0
+
+
+def test_transfers_are_counted(network: MemoryNetwork, samples: Callable[[], Samples]) -> None:
+    """By direction and outcome, with the bytes of their payload."""
+    network.get(b"file")
+    network.get(b"file", block_size=8)
+    network.put(b"new", b"y" * 77)
+    network.run_until_idle()
+    found = samples()
+    assert found['tftp_transfers_total{direction="read",outcome="completed"}'] == 2
+    assert found['tftp_transfers_total{direction="write",outcome="completed"}'] == 1
+    assert found['tftp_bytes_transferred_total{direction="read"}'] == 2000
+    assert found['tftp_bytes_transferred_total{direction="write"}'] == 77
+    assert found["tftp_connections_active"] == 0
+    assert found["tftp_retransmits_total"] == 0
+    assert found["tftp_response_time_seconds_count"] == 3
+    assert found['tftp_response_time_seconds_bucket{le="0.0005"}'] == 3
+    assert found['tftp_response_time_seconds_bucket{le="+Inf"}'] == 3
+
+
+def test_refusals_are_counted(network: MemoryNetwork, samples: Callable[[], Samples]) -> None:
+    """As a transfer that was refused, and by the code of the ERROR."""
+    for name in (b"missing", b"../x", b"other"):
+        with pytest.raises(TransferFailed):
+            network.get(name)
+    found = samples()
+    assert found['tftp_transfers_total{direction="read",outcome="refused"}'] == 3
+    assert found['tftp_errors_total{code="1"}'] == 2
+    assert found['tftp_errors_total{code="2"}'] == 1
+
+
+def test_a_transfer_in_progress_is_counted(network: MemoryNetwork, samples: Callable[[], Samples]) -> None:
+    """A long download shows while it runs, with its bytes and its repeats."""
+    peer = network.host("192.0.2.100").raw()
+    peer.ask(b"\0\1file\0octet\0")
+    found = samples()
+    assert found["tftp_connections_active"] == 1
+    assert found['tftp_bytes_transferred_total{direction="read"}'] == 0
+    peer.ask(b"\0\4\0\1", peer.tid)
+    assert samples()['tftp_bytes_transferred_total{direction="read"}'] == 512
+    peer.wait(3)
+    assert samples()["tftp_retransmits_total"] > 0
+    assert samples()['tftp_transfers_total{direction="read",outcome="completed"}'] == 0
+    peer.ask(b"\0\4\0\2", peer.tid)
+    found = samples()
+    assert found["tftp_connections_active"] == 0
+    assert found['tftp_bytes_transferred_total{direction="read"}'] == 1000
+    assert found["tftp_retransmits_total"] > 0
+    assert found['tftp_transfers_total{direction="read",outcome="completed"}'] == 1
+
+
+def test_a_size_query_is_no_failure(network: MemoryNetwork, samples: Callable[[], Samples]) -> None:
+    """UEFI makes one at every boot (C044)."""
+    peer = network.host("192.0.2.100").raw()
+    peer.ask(b"\0\1file\0octet\0tsize\x000\0")
+    peer.ask(b"\0\5\0\x08User aborted the transfer\0", peer.tid)
+    found = samples()
+    assert found['tftp_transfers_total{direction="read",outcome="size-probe"}'] == 1
+    assert found['tftp_transfers_total{direction="read",outcome="failed"}'] == 0
+
+
+def test_a_spoofed_request_is_no_failure(network: MemoryNetwork, samples: Callable[[], Samples]) -> None:
+    """Nobody answered, not once (S030)."""
+    network.host("192.0.2.100").raw().ask(b"\0\1file\0octet\0")
+    network.run_until_idle()
+    assert samples()['tftp_transfers_total{direction="read",outcome="unanswered"}'] == 1
+
+
+def test_what_is_no_request_is_counted(network: MemoryNetwork, samples: Callable[[], Samples]) -> None:
+    """By a reason from a fixed list, so that nobody can make the labels grow."""
+    peer = network.host("192.0.2.100").raw()
+    for datagram in (b"", b"\0\5\0\1no\0", b"\0\1broken", b"\xff" * 600):
+        peer.ask(datagram)
+    found = samples()
+    assert found['tftp_datagrams_dropped_total{reason="not-a-request"}'] == 2
+    assert found['tftp_datagrams_dropped_total{reason="malformed"}'] == 2
+    assert found['tftp_errors_total{code="4"}'] == 2
+    assert not any(name.startswith("tftp_transfers") and value for name, value in found.items())
+
+
+def test_the_uptime(network: MemoryNetwork, samples: Callable[[], Samples]) -> None:
+    """Seconds since the figures began."""
+    network.clock.advance(42)
+    assert samples()["tftp_server_uptime_seconds"] == 42
+
+
+def test_the_format_that_is_asked_for(get: Callable[..., DummyRequest]) -> None:
+    """OpenMetrics for a Prometheus that accepts it, its text format for everybody else."""
+    plain = get(b"metrics")
+    assert plain.responseHeaders.getRawHeaders("content-type")[0].startswith("text/plain")
+    assert b"# TYPE tftp_transfers_total counter" in b"".join(plain.written)
+    modern = get(b"metrics", "application/openmetrics-text; version=1.0.0")
+    assert modern.responseHeaders.getRawHeaders("content-type")[0].startswith("application/openmetrics-text")
+    assert b"# TYPE tftp_transfers counter" in b"".join(modern.written)
+    assert b"".join(modern.written).endswith(b"# EOF\n")
+
+
+def test_health(get: Callable[..., DummyRequest]) -> None:
+    """Whoever answers is alive."""
+    assert b"".join(get(b"healthz").written) == b"ok\n"
+
+
+def test_no_other_page(get: Callable[..., DummyRequest]) -> None:
+    """404."""
+    assert get(b"secret").responseCode == 404
+
+
+def test_the_histogram() -> None:
+    """A value on a bound belongs below it, as Prometheus has it."""
+    histogram = Histogram((1.0, 2.0))
+    for value in (0.5, 1.0, 1.5, 2.0, 3.0):
+        histogram.add(value)
+    assert histogram.counts == [2, 2, 1]
+    assert histogram.total == 8.0
+    assert list(RESPONSE_BOUNDS) == sorted(RESPONSE_BOUNDS)
+
+
+def test_the_clock_is_the_reactors() -> None:
+    """Figures begin at zero whatever the clock shows."""
+    clock = Clock()
+    clock.advance(1000)
+    assert Accounting(clock).uptime == 0

@@ -1,0 +1,122 @@
+"""The line that is written for each transfer, and what strangers cannot do to it."""
+
+import io
+from collections.abc import Callable, Iterator
+
+import pytest
+from twisted.logger import globalLogPublisher, textFileLogObserver
+
+from tftpd_tw.backends.memory import MemoryBackend
+from tftpd_tw.net.serving import Terms
+from tftpd_tw.protocol.options import Policy
+from tftpd_tw.telemetry.transfer_log import TransferLog
+from tftpd_tw.testing import MemoryNetwork, RawPeer
+
+Written = Callable[[], list[str]]
+
+
+@pytest.fixture
+def written() -> Iterator[Written]:
+    """The lines of twistd's own kind of log since the test began, without their dates."""
+    text = io.StringIO()
+    observer = textFileLogObserver(text)
+    globalLogPublisher.addObserver(observer)
+    yield lambda: [line.partition("] ")[2] for line in text.getvalue().splitlines() if "transfers#" in line]
+    globalLogPublisher.removeObserver(observer)
+
+
+@pytest.fixture
+def network(monkeypatch: pytest.MonkeyPatch) -> MemoryNetwork:
+    """A server with one file, whose transfers are logged."""
+    network = MemoryNetwork()
+    network.records = TransferLog()  # type: ignore[assignment]
+    network.serve(MemoryBackend({b"file": b"x" * 1000}, writable=True), Terms(Policy(max_blksize=1428)))
+    return network
+
+
+@pytest.fixture
+def peer(network: MemoryNetwork) -> RawPeer:
+    """A client of literal packets."""
+    return network.host("192.0.2.100").raw()
+
+
+def test_a_download_is_one_line(network: MemoryNetwork, written: Written) -> None:
+    """All that an operator wants to know of it."""
+    network.get(b"file", block_size=500, window_size=2)
+    network.run_until_idle()
+    assert len(written()) == 1
+    assert written()[0].startswith(
+        "read completed reason=completed client=192.0.2.100:49152 local=192.0.2.1 "
+        'name="file" mode=octet asked=blksize=500,windowsize=2,tsize=0 '
+        "agreed=blksize=500,windowsize=2,tsize=1000 bytes=1000 seconds=0.00"
+    )
+    assert written()[0].endswith(" retransmits=0")
+
+
+def test_an_upload_is_one_line(network: MemoryNetwork, written: Written) -> None:
+    """At its end, not when it begins."""
+    network.put(b"new", b"y" * 700, block_size=None, window_size=None, size=False)
+    network.run_until_idle()
+    assert len(written()) == 1
+    assert "write completed reason=completed" in written()[0]
+    assert 'name="new" mode=octet asked=- agreed=- bytes=700' in written()[0]
+
+
+def test_a_refusal_is_one_line(peer: RawPeer, written: Written) -> None:
+    """With the reason, and what the client is not told."""
+    peer.ask(b"\0\1missing\0octet\0")
+    assert len(written()) == 1
+    assert "read refused reason=not-found" in written()[0]
+    assert 'detail="missing"' in written()[0]
+
+
+HOSTILE = [
+    (b"a\nread completed reason=forged", r"a\x0aread completed reason=forged"),
+    (b"a\r\nb", r"a\x0d\x0ab"),
+    (b"\x1b[2J\x1b]0;title\x07", r"\x1b[2J\x1b]0;title\x07"),
+    (b'a" mode=forged name="b', r"a\" mode=forged name=\"b"),
+    (b"%n%s%x%(name)s{0}{}{name}{log_time}", "%n%s%x%(name)s{0}{}{name}{log_time}"),
+    (b"\xff\xfe\xe2\x80\xae", r"\xff\xfe\xe2\x80\xae"),
+    (b"\\x0a", r"\\x0a"),
+    (b"n" * 480, "n" * 125 + "..."),
+    (b"\n" * 480, r"\x0a" * 31 + "..."),
+]
+
+
+@pytest.mark.parametrize(("name", "shown"), HOSTILE)
+def test_a_hostile_name_is_one_harmless_word(name: bytes, shown: str, peer: RawPeer, written: Written) -> None:
+    """It is shown escaped and cut, and never formatted (S007, C028, S038)."""
+    peer.ask(b"\0\1" + name + b"\0octet\0")
+    assert len(written()) == 1
+    assert f' name="{shown}" mode=octet ' in written()[0]
+    assert written()[0].isprintable()
+
+
+@pytest.mark.parametrize(("text", "shown"), HOSTILE)
+def test_a_hostile_error_is_one_harmless_word(text: bytes, shown: str, peer: RawPeer, written: Written) -> None:
+    """The text of a client's ERROR is no better than its names (S007, S038)."""
+    peer.ask(b"\0\1file\0octet\0")
+    peer.send(b"\0\5\0\0" + text + b"\0", peer.tid)
+    peer.wait(1)
+    assert len(written()) == 1
+    assert "reason=client-error:0" in written()[0]
+    assert written()[0].isascii()
+    assert written()[0].isprintable()
+    if text.isascii():
+        assert written()[0].endswith(f' detail="{shown}"')
+
+
+@pytest.mark.parametrize(("value", "shown"), HOSTILE[:5])
+def test_a_hostile_option_is_one_harmless_word(value: bytes, shown: str, peer: RawPeer, written: Written) -> None:
+    """Names and values of options too (S007, S038)."""
+    peer.ask(b"\0\1missing\0octet\0" + value + b"\0" + value + b"\0")
+    assert len(written()) == 1
+    assert f" asked={shown}={shown} agreed=- " in written()[0]
+    assert written()[0].isprintable()
+
+
+def test_what_is_no_request_is_not_written(peer: RawPeer, written: Written) -> None:
+    """Anybody can send anything at any rate (S037)."""
+    for datagram in (b"", b"\0\5\0\1no\0", b"\0\1broken", b"\xff" * 600):
+        peer.ask(datagram)
+    assert written() == []

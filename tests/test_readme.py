@@ -1,0 +1,56 @@
+"""What the README says, tried."""
+
+import re
+import runpy
+from pathlib import Path
+
+import yaml
+
+from tftpd_tw.service.config_reader import Sources
+from tftpd_tw.tap import Options
+from tftpd_tw.testing import MemoryNetwork
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
+[SETTINGS] = [text for language, text in BLOCKS if language == "yaml"]
+BACKEND, ITS_TEST = (text for language, text in BLOCKS if language == "python")
+
+
+def test_the_backend_is_the_example():
+    """The README shows examples/greetings.py as it is, but for its docstring."""
+    example = (ROOT / "examples" / "greetings.py").read_text()
+    assert example.partition('"""\n\n')[2] == BACKEND
+
+
+def test_the_backend_can_be_tested_as_shown():
+    """The lines that put it on a simulated network hold."""
+    names = runpy.run_path(str(ROOT / "examples" / "greetings.py"))
+    exec(ITS_TEST, names)
+    assert isinstance(names["network"], MemoryNetwork)
+
+
+def test_the_settings_are_valid(tmp_path: Path):
+    """The settings file is accepted, and leaves no setting of its sections out."""
+    file = tmp_path / "tftpd.yaml"
+    file.write_text(SETTINGS)
+    sources = Sources()
+    sources.add_file(str(file))
+    configuration = sources.configuration()
+    for section, values in yaml.safe_load(SETTINGS).items():
+        assert set(values) == set(getattr(configuration, section).__slots__) - {"__weakref__"}
+
+
+def test_every_option_is_in_the_table():
+    """The table of options has those of --help, and no other."""
+    shown = set(re.findall(r"^\| `--([a-z-]+)", README, re.MULTILINE))
+    known = {option.rstrip("=") for option in Options().longOpt}
+    assert shown == known - {"help", "version"}
+
+
+def test_metrics_are_those_of_the_daemon():
+    """The table of metrics names every family that the collector gives."""
+    source = (ROOT / "tftpd_tw" / "telemetry" / "prometheus.py").read_text()
+    families = set(re.findall(r'"(tftp_\w+)"', source))
+    shown = {name.removesuffix("_total") for name in re.findall(r"^\| `(tftp_\w+)", README, re.MULTILINE)}
+    assert shown == families
