@@ -12,6 +12,8 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import Clock
 from zope.interface import implementer
 
+from tftpd_tw.net.engines import ENGINES
+
 PATIENCE = 10.0
 """Seconds of real time after which something that did not happen on the loopback device never will."""
 
@@ -22,27 +24,44 @@ class PollReactor(Clock):
 
     running = True
 
-    def __init__(self) -> None:
+    def __init__(self, engine: str = "reactor") -> None:
         super().__init__()
         self.readers: list[Any] = []
         self.writers: list[Any] = []
+        self.waker, self.bell = socket.socketpair()
+        self.engine = ENGINES[engine](self)
+        self._own = list(self.readers)
 
-    def addReader(self, reader: Any) -> None:  # noqa: N802
+    @property
+    def idle(self) -> bool:
+        """Whether no socket is open."""
+        return self.readers == self._own and not any(loop.busy for loop in self._own)
+
+    def close(self) -> None:
+        """Close what the test has left open."""
+        for loop in self._own:
+            loop.close()
+        for reader in list(self.readers):
+            reader.close()
+        self.waker.close()
+        self.bell.close()
+
+    def addReader(self, reader: Any) -> None:
         """Poll it."""
         if reader not in self.readers:
             self.readers.append(reader)
 
-    def removeReader(self, reader: Any) -> None:  # noqa: N802
+    def removeReader(self, reader: Any) -> None:
         """Poll it no more."""
         if reader in self.readers:
             self.readers.remove(reader)
 
-    def addWriter(self, writer: Any) -> None:  # noqa: N802
+    def addWriter(self, writer: Any) -> None:
         """Poll it."""
         if writer not in self.writers:
             self.writers.append(writer)
 
-    def removeWriter(self, writer: Any) -> None:  # noqa: N802
+    def removeWriter(self, writer: Any) -> None:
         """Poll it no more."""
         if writer in self.writers:
             self.writers.remove(writer)

@@ -8,6 +8,7 @@ import socket
 import struct
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 from net_kit import content, packet, rrq, spoken, wrq
@@ -19,7 +20,7 @@ from tftpd_tw.net import sockets
 from tftpd_tw.net.client import Client, Wishes
 from tftpd_tw.net.engine import from_socket_address, joined, to_socket_address
 from tftpd_tw.net.listener import Listener
-from tftpd_tw.net.reactor_engine import ReactorEngine, RequestSocket, SessionSocket
+from tftpd_tw.net.reactor_engine import RequestSocket, SessionSocket
 from tftpd_tw.net.serving import Server, Terms
 from tftpd_tw.protocol.opening import answer_read
 from tftpd_tw.protocol.options import Agreed
@@ -64,13 +65,11 @@ class Handler:
         self.resumed += 1
 
 
-@pytest.fixture
-def reactor():
-    """Sockets are closed after the test, whatever came of it."""
-    reactor = PollReactor()
-    yield reactor
-    for reader in list(reactor.readers):
-        reader.close()
+@pytest.fixture(params=["reactor", "poll"])
+def reactor(request):
+    """Every test runs with both engines; sockets are closed after it, whatever came of it."""
+    with closing(PollReactor(request.param)) as reactor:
+        yield reactor
 
 
 # The address that was asked
@@ -92,7 +91,7 @@ def test_asked_address(reactor, bound, asked):
     K4).
     """
     handler = Handler()
-    request_socket = ReactorEngine(reactor).listen(bound, 0, handler)
+    request_socket = reactor.engine.listen(bound, 0, handler)
     port = request_socket.address.port
     assert request_socket.address == Address(bound, port)
     with plain_socket(asked) as client:
@@ -126,7 +125,7 @@ def readable(sock):
 def test_broadcast_is_seen(reactor, bound):
     """A request to a broadcast address is known as one, with an address to answer from (C037)."""
     handler = Handler()
-    port = ReactorEngine(reactor).listen(bound, 0, handler).address.port
+    port = reactor.engine.listen(bound, 0, handler).address.port
     with plain_socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
         client.sendto(b"\0\1", ("127.255.255.255", port))
@@ -204,6 +203,10 @@ class FailingSocket:
     def close(self):
         """Closed."""
         self.open = False
+
+    def getsockopt(self, *_):
+        """No error is pending any more."""
+        return 0
 
     def recvmsg(self, *_):
         """What comes next."""
@@ -292,7 +295,7 @@ def test_many_requests_take_turns(reactor):
 def test_requests_are_not_cut_to_a_legal_length(reactor):
     """A request of more than 512 bytes is seen to be longer (C014, K3)."""
     handler = Handler()
-    address = ReactorEngine(reactor).listen("127.0.0.1", 0, handler).address
+    address = reactor.engine.listen("127.0.0.1", 0, handler).address
     with plain_socket() as client:
         for length in (511, 512, 513, 60_000):
             client.sendto(b"x" * length, address[:2])
@@ -343,7 +346,7 @@ def test_burst_arrives_as_separate_datagrams(reactor, host, sizes):
     """A burst, sent with one system call, arrives as datagrams of a block each (C057, C135)."""
     with plain_socket(host) as client:
         peer = from_socket_address(client.getsockname())
-        session_socket = ReactorEngine(reactor).open_session(Address(host, 0), peer, Handler())
+        session_socket = reactor.engine.open_session(Address(host, 0), peer, Handler())
         counted = Counting(session_socket._socket)
         session_socket._socket = counted
         blocks = burst(*sizes)
@@ -358,7 +361,7 @@ def test_bursts_of_different_sizes(reactor):
     """Each burst is cut at its own block size (C135)."""
     with plain_socket() as client:
         peer = from_socket_address(client.getsockname())
-        session_socket = ReactorEngine(reactor).open_session(Address("127.0.0.1", 0), peer, Handler())
+        session_socket = reactor.engine.open_session(Address("127.0.0.1", 0), peer, Handler())
         bursts = [burst(512, 512), burst(100, 100, 9), burst(512, 512, 512)]
         assert session_socket.send(bursts, client.getsockname()) == []
         assert [client.recv(1000) for _ in joined(bursts)] == joined(bursts)
@@ -475,7 +478,7 @@ def test_pending_icmp_found_by_a_send(reactor, host, closes):
     """
     handler = Handler(closes)
     gone = Address(*closed_port(host))
-    session_socket = ReactorEngine(reactor).open_session(Address(host, 0), gone, handler)
+    session_socket = reactor.engine.open_session(Address(host, 0), gone, handler)
     handler.socket = session_socket
     raw = to_socket_address(gone)
     for _ in range(100):
@@ -491,7 +494,7 @@ def test_icmp_found_by_a_read(reactor, host):
     """A closed port is noticed by the next read, with the address that was sent to (C099, F12)."""
     handler = Handler()
     gone = Address(*closed_port(host))
-    session_socket = ReactorEngine(reactor).open_session(Address(host, 0), gone, handler)
+    session_socket = reactor.engine.open_session(Address(host, 0), gone, handler)
     session_socket.send([[b"\0\4\0\0"]], to_socket_address(gone))
     reactor.run_until(lambda: handler.gone)
     assert handler.gone == [to_socket_address(gone)]
@@ -539,12 +542,12 @@ def test_session_socket_reads_a_window_and_no_more(reactor):
     handler.socket, handler.closes = session_socket, True
     session_socket.doRead()
     assert len(handler.packets) == 10
-    assert reactor.readers == []
+    assert reactor.idle
 
 
 def test_send_once_never_raises(reactor):
     """An ERROR that cannot be sent is none of our troubles (C150, K5)."""
-    engine = ReactorEngine(reactor)
+    engine = reactor.engine
     for local, peer in (
         (Address("192.0.2.254", 0), Address("127.0.0.1", 1)),
         (Address("127.0.0.1", 0), Address("127.0.0.1", 0)),
@@ -555,7 +558,7 @@ def test_send_once_never_raises(reactor):
         engine.send_once(b"\0\5", Address("127.0.0.9", 0), Address(*client.getsockname()))
         datagram, sender = client.recvfrom(100)
     assert (datagram, sender[0]) == (b"\0\5", "127.0.0.9")
-    assert reactor.readers == []
+    assert reactor.idle
 
 
 # Routes
@@ -567,7 +570,7 @@ def test_mtu_of_a_route(reactor, host):
     mtu = int(pathlib.Path("/sys/class/net/lo/mtu").read_text())
     if ":" not in host:
         mtu = min(mtu, 65535)  # the largest IPv4 packet there is
-    assert ReactorEngine(reactor).path_mtu(Address(host, 69), Address(host, 1024)) == mtu
+    assert reactor.engine.path_mtu(Address(host, 69), Address(host, 1024)) == mtu
     assert sockets.path_mtu(Address("", 69), Address(host, 1024)) == mtu
 
 
@@ -585,9 +588,7 @@ def test_route_that_is_not_there(local, peer):
 
 def serve(reactor, files, records=None):
     """A listener on real sockets."""
-    server = Server(
-        ReactorEngine(reactor), MemoryBackend(files, writable=True), Terms(), [records or RecordingObserver()]
-    )
+    server = Server(reactor.engine, MemoryBackend(files, writable=True), Terms(), [records or RecordingObserver()])
     return Listener(server)
 
 
@@ -604,7 +605,7 @@ def test_block_sizes_both_ways(reactor, host, block_size):
     files = {b"f": content(size)}
     records = RecordingObserver()
     port = serve(reactor, files, records).listen(host, 0).port
-    client = Client(ReactorEngine(reactor), Address(host, port), Wishes(block_size, window_size=None))
+    client = Client(reactor.engine, Address(host, port), Wishes(block_size, window_size=None))
     got, done = [], []
     client.get(b"f", BytesWriter(got.append)).addCallback(done.append)
     reactor.run_until(lambda: done)
@@ -637,7 +638,7 @@ def test_link_local_both_ways(reactor):
     records, files = RecordingObserver(), {b"f": content(5000)}
     host = link_locals()[0]
     port = serve(reactor, files, records).listen("::", 0).port
-    client = Client(ReactorEngine(reactor), host._replace(port=port))
+    client = Client(reactor.engine, host._replace(port=port))
     got, done = [], []
     client.get(b"f", BytesWriter(got.append)).addCallback(done.append)
     client.put(b"new", BytesReader(content(5000))).addCallback(done.append)
@@ -653,7 +654,7 @@ def test_windows_both_ways(reactor, host, window_size):
     """Windows arrive whole over real sockets, either way (C123, C128, C135)."""
     files = {b"f": content(500_001)}
     port = serve(reactor, files).listen(host, 0).port
-    client = Client(ReactorEngine(reactor), Address(host, port), Wishes(1428, window_size))
+    client = Client(reactor.engine, Address(host, port), Wishes(1428, window_size))
     got, done = [], []
     client.get(b"f", BytesWriter(got.append)).addCallback(done.append)
     client.put(b"new", BytesReader(content(500_001))).addCallback(done.append)

@@ -6,8 +6,9 @@ line when it comes and goes, and costs a third of the CPU of a ``Port`` for each
 """
 
 import socket
+from typing import Any, Protocol
 
-from twisted.internet.interfaces import IReactorFDSet, IReactorTime, IReadDescriptor, IWriteDescriptor
+from twisted.internet.interfaces import IReactorTime, IReadDescriptor, IWriteDescriptor
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -35,6 +36,25 @@ from tftpd_tw.net.sockets import (
 from tftpd_tw.protocol.lifecycle import Burst
 from tftpd_tw.protocol.packets import HEADER_SIZE, MAX_REQUEST
 
+
+class Watcher(Protocol):
+    """Says when a descriptor is ready: what sockets need of a reactor."""
+
+    running: bool
+
+    def addReader(self, reader: Any) -> None:
+        """Call ``doRead`` when something comes."""
+
+    def addWriter(self, writer: Any) -> None:
+        """Call ``doWrite`` when there is room."""
+
+    def removeReader(self, reader: Any) -> None:
+        """Do not call ``doRead`` any more."""
+
+    def removeWriter(self, writer: Any) -> None:
+        """Do not call ``doWrite`` any more."""
+
+
 REQUESTS_PER_TURN = 64
 """Requests taken before other sockets have their turn."""
 
@@ -43,16 +63,19 @@ REQUESTS_PER_TURN = 64
 class RequestSocket:
     """A request port on a reactor."""
 
-    def __init__(self, sock: socket.socket, reactor: IReactorFDSet, handler: IRequestHandler) -> None:
+    def __init__(self, sock: socket.socket, watcher: Watcher, handler: IRequestHandler) -> None:
         self._socket = sock
-        self._reactor = reactor
+        self._watcher = watcher
         self._handler = handler
         self.address = from_socket_address(sock.getsockname())
-        reactor.addReader(self)
+        watcher.addReader(self)
 
     def fileno(self) -> int:
         """The descriptor, or -1 when closed."""
         return self._socket.fileno()
+
+    def doWrite(self) -> None:
+        """Never waited for."""
 
     def doRead(self) -> None:
         """Hand requests to the handler."""
@@ -69,10 +92,13 @@ class RequestSocket:
             if self._socket.fileno() < 0:
                 return
 
+    def read_errors(self) -> None:
+        """A request port asks for no ICMP errors, and stays open whatever comes."""
+
     def connectionLost(self, reason: Failure) -> None:
         """The reactor saw an error on the descriptor, or is stopping."""
-        if self._socket.fileno() >= 0 and getattr(self._reactor, "running", False):
-            self._reactor.addReader(self)
+        if self._socket.fileno() >= 0 and self._watcher.running:
+            self._watcher.addReader(self)
 
     def logPrefix(self) -> str:
         """A name for the log."""
@@ -80,7 +106,7 @@ class RequestSocket:
 
     def close(self) -> None:
         """Stop listening."""
-        self._reactor.removeReader(self)
+        self._watcher.removeReader(self)
         self._socket.close()
 
 
@@ -93,16 +119,16 @@ class SessionSocket:
         "_control_size",
         "_count",
         "_handler",
-        "_reactor",
         "_segmented",
         "_size",
         "_socket",
+        "_watcher",
         "address",
     )
 
-    def __init__(self, sock: socket.socket, reactor: IReactorFDSet, handler: ISessionHandler) -> None:
+    def __init__(self, sock: socket.socket, watcher: Watcher, handler: ISessionHandler) -> None:
         self._socket = sock
-        self._reactor = reactor
+        self._watcher = watcher
         self._handler = handler
         self._size = MAX_REQUEST + 1
         self._count = 1
@@ -110,7 +136,7 @@ class SessionSocket:
         self._control: list[tuple[int, int, bytes]] = []
         self._control_size = 0
         self.address = from_socket_address(sock.getsockname())
-        reactor.addReader(self)
+        watcher.addReader(self)
 
     def expect(self, size: int, count: int) -> None:
         """Datagrams may have ``size`` bytes, and ``count`` of them may come in a row."""
@@ -138,15 +164,15 @@ class SessionSocket:
 
     def doWrite(self) -> None:
         """There is room in the buffer again."""
-        self._reactor.removeWriter(self)
+        self._watcher.removeWriter(self)
         self._handler.resume_sending()
 
     def connectionLost(self, reason: Failure) -> None:
         """The reactor saw an error on the descriptor, which may be an ICMP message, or is stopping."""
         if self._socket.fileno() >= 0:
             self.read_errors()
-        if self._socket.fileno() >= 0 and getattr(self._reactor, "running", False):
-            self._reactor.addReader(self)
+        if self._socket.fileno() >= 0 and self._watcher.running:
+            self._watcher.addReader(self)
 
     def logPrefix(self) -> str:
         """A name for the log."""
@@ -193,7 +219,7 @@ class SessionSocket:
 
     def wait_writable(self) -> None:
         """Call the handler once there is room."""
-        self._reactor.addWriter(self)
+        self._watcher.addWriter(self)
 
     def read_errors(self) -> None:
         """Tell the handler what ICMP messages said."""
@@ -202,26 +228,37 @@ class SessionSocket:
 
     def close(self) -> None:
         """Free the port."""
-        self._reactor.removeReader(self)
-        self._reactor.removeWriter(self)
+        self._watcher.removeReader(self)
+        self._watcher.removeWriter(self)
         self._socket.close()
 
 
 @implementer(IEngine)
 class ReactorEngine:
-    """Sockets on ``reactor``."""
+    """Sockets that ``watcher`` watches: the reactor, or a loop inside it."""
 
-    def __init__(self, reactor: IReactorFDSet) -> None:
-        self._reactor = reactor
+    def __init__(self, reactor: Any, watcher: Watcher | None = None) -> None:
+        self._watcher: Watcher = reactor if watcher is None else watcher
         self.clock = IReactorTime(reactor)
+        self._adopted: dict[tuple[str, int], socket.socket] = {}
+
+    def adopt(self, sock: socket.socket) -> Address:
+        """Have :meth:`listen` use ``sock`` for the address that it is bound to, and return that address.
+
+        For a socket that somebody else has opened: before root was given up, or in another process.
+        """
+        address = from_socket_address(sock.getsockname())
+        self._adopted[address.host, address.port] = sock
+        return address
 
     def listen(self, host: str, port: int, handler: IRequestHandler) -> RequestSocket:
         """Open a request port."""
-        return RequestSocket(bind_request_socket(host, port), self._reactor, handler)
+        sock = self._adopted.pop((host, port), None) or bind_request_socket(host, port)
+        return RequestSocket(sock, self._watcher, handler)
 
     def open_session(self, local: Address, peer: Address, handler: ISessionHandler) -> SessionSocket:
         """A socket for one transfer."""
-        return SessionSocket(bind_session_socket(local, peer), self._reactor, handler)
+        return SessionSocket(bind_session_socket(local, peer), self._watcher, handler)
 
     def send_once(self, datagram: bytes, local: Address, peer: Address) -> None:
         """Send one packet and forget it."""

@@ -21,11 +21,14 @@ from tftpd_tw.protocol.errors import TFTPError, UnknownTID
 from tftpd_tw.protocol.events import Ended, Read, Write
 from tftpd_tw.protocol.lifecycle import Burst, Machine, State
 from tftpd_tw.protocol.opening import Asking, Proceed
-from tftpd_tw.protocol.packets import HEADER_SIZE, Opcode, encode_failure
-from tftpd_tw.protocol.receiving import Receiver
+from tftpd_tw.protocol.packets import HEADER_SIZE, MAX_REQUEST, Opcode, encode_failure
+from tftpd_tw.protocol.sending import Sender
 
 STRANGER_INTERVAL = 1.0
 """Seconds between answers to packets from wrong addresses, so that a session cannot be made to flood (C092)."""
+
+SHORT_PACKET = 256
+"""Bytes that are read of an ACK or an ERROR; a longer text is cut, and a larger buffer would cost 0.4 us."""
 
 
 @implementer(ISessionHandler)
@@ -55,6 +58,7 @@ class Session(DatagramProtocol):
         self.peer = peer
         self._engine = engine
         self._clock = engine.clock
+        self._seconds = engine.clock.seconds
         self._content: Any = content
         self._peer = to_socket_address(peer)
         self._port_known = not isinstance(machine, Asking)
@@ -88,7 +92,7 @@ class Session(DatagramProtocol):
         if peer != self._peer and not self._is_first_answer(peer):
             self._refuse_stranger(datagram, peer)
             return
-        self.machine.datagram_received(datagram, self._clock.seconds())
+        self.machine.datagram_received(datagram, self._seconds())
         self._settle()
 
     def unreachable(self, peer: SocketAddress) -> None:
@@ -123,14 +127,18 @@ class Session(DatagramProtocol):
 
     def _settle(self) -> None:
         machine = self.machine
-        while True:
-            bursts = machine.bursts()
-            if bursts:
-                self._send(bursts)
-            events = machine.events()
-            if not events:
-                break
-            for event in events:
+        if not machine.happened:
+            # The path of a block: no event, maybe a burst, and the timer can mostly stay where it is.
+            if machine.outbox:
+                self._send(machine.bursts())
+            deadline = machine.deadline
+            if deadline is None or deadline < self._timer_at or self._timer is None:
+                self._arm()
+            return
+        while machine.happened or machine.outbox:
+            if machine.outbox:
+                self._send(machine.bursts())
+            for event in machine.events():
                 if isinstance(event, Read):
                     self._read(event.length)
                 elif isinstance(event, Write):
@@ -140,10 +148,7 @@ class Session(DatagramProtocol):
                 elif isinstance(event, Proceed):
                     self._proceed(event)
             machine = self.machine
-        if machine.state is State.ENDED:
-            self._close()
-        else:
-            self._arm()
+        self._arm()
 
     def _send(self, bursts: list[Burst]) -> None:
         if self.first_sent_at is None:
@@ -157,7 +162,12 @@ class Session(DatagramProtocol):
             self.transport.wait_writable()
 
     def _arm(self) -> None:
-        deadline = self.machine.deadline
+        """Move the timer, or close when all is over."""
+        machine = self.machine
+        if machine.state is State.ENDED:
+            self._close()
+            return
+        deadline = machine.deadline
         if deadline is None:
             return
         if self._timer is None:
@@ -259,11 +269,13 @@ class Session(DatagramProtocol):
 
     def _expect(self) -> None:
         """Tell the socket how large packets are and how many come in a row."""
-        agreed = self.machine.agreed
-        receiving = isinstance(self.machine, Receiver)
-        # One byte more than allowed, so that a block that is too long is seen to be (K3).
-        size = agreed.blksize + HEADER_SIZE + 1 if receiving else 1024
-        self.transport.expect(max(size, 1024), agreed.windowsize if receiving else 1)
+        machine = self.machine
+        if isinstance(machine, Sender):
+            self.transport.expect(SHORT_PACKET, 1)
+        else:
+            # One byte more than allowed, so that a block that is too long is seen to be (K3).
+            agreed = machine.agreed
+            self.transport.expect(max(agreed.blksize + HEADER_SIZE + 1, MAX_REQUEST), agreed.windowsize)
 
     def _is_first_answer(self, peer: SocketAddress) -> bool:
         """Whether this is the server's first packet, whose port becomes the other end (RFC 1350 section 4)."""

@@ -39,11 +39,12 @@ def family_of(host: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
-def bind_request_socket(host: str, port: int) -> socket.socket:
+def bind_request_socket(host: str, port: int, *, shared: bool = False) -> socket.socket:
     """A non-blocking socket on ``host`` and ``port`` that tells which address each request was sent to.
 
     ``::`` takes IPv4 as well.
 
+    :param shared: join others on that address, of which each has ``SO_REUSEPORT`` set
     :raises OSError: it cannot be bound
     """
     family = family_of(host)
@@ -54,6 +55,8 @@ def bind_request_socket(host: str, port: int) -> socket.socket:
             sock.setsockopt(socket.IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
         if family is socket.AF_INET or host == "::":
             sock.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
+        if shared:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         sock.bind((host, port))
     except BaseException:
         sock.close()
@@ -119,6 +122,8 @@ def unreachable_peers(sock: socket.socket) -> list[SocketAddress]:
         try:
             _, control, _, peer = sock.recvmsg(0, 512, socket.MSG_ERRQUEUE)
         except OSError:
+            # Nothing more; and no error stays pending, for which a poll loop would wake up for ever.
+            sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             return peers
         for level, kind, data in control:
             if (level, kind) in ((socket.IPPROTO_IP, IP_RECVERR), (socket.IPPROTO_IPV6, IPV6_RECVERR)):

@@ -82,11 +82,11 @@ class Machine(ABC):
     """What the sender, the receiver and a client's opening have in common."""
 
     __slots__ = (
-        "_events",
-        "_outbox",
         "_progress_at",
         "agreed",
         "deadline",
+        "happened",
+        "outbox",
         "retransmits",
         "state",
         "timer",
@@ -100,8 +100,10 @@ class Machine(ABC):
         """When ``timer_fired`` wants to be called, or None."""
         self.retransmits = 0
         """Packets sent more than once."""
-        self._outbox: list[Burst] = []
-        self._events: list[Event] = []
+        self.outbox: list[Burst] = []
+        """What ``bursts`` will give, to see at a glance whether there is any."""
+        self.happened: list[Event] = []
+        """The same for ``events``."""
         self._progress_at = 0.0
 
     @property
@@ -128,17 +130,13 @@ class Machine(ABC):
 
     def bursts(self) -> list[Burst]:
         """What to send now, in order. The buffers stay valid until the next call into the machine."""
-        outbox = self._outbox
-        if outbox:
-            self._outbox = []
+        outbox, self.outbox = self.outbox, []
         return outbox
 
     def events(self) -> list[Event]:
         """What happened since the last call, in order."""
-        events = self._events
-        if events:
-            self._events = []
-        return events
+        happened, self.happened = self.happened, []
+        return happened
 
     def busy(self, now: float) -> bool:
         """Whether the transfer is getting on: then a new request from its port must not end it (rule C096)."""
@@ -148,7 +146,7 @@ class Machine(ABC):
         """End it because of ``error``, and tell the peer."""
         if self.state not in _UNFINISHED:
             return
-        self._outbox.append([encode_failure(error)])
+        self.outbox.append([encode_failure(error)])
         self._end(Trigger.FAILED, Ended(error.reason, code=error.code, error=error))
 
     def peer_unreachable(self) -> None:
@@ -170,7 +168,7 @@ class Machine(ABC):
     def _end(self, trigger: Trigger, outcome: Ended) -> None:
         self._move(trigger)
         self.deadline = None
-        self._events.append(outcome)
+        self.happened.append(outcome)
 
     def _other_packet(self, datagram: bytes) -> None:
         """Anything but the packet that carries this transfer: only an ERROR means something."""

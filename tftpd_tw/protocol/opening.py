@@ -128,7 +128,7 @@ class Asking(Machine):
         self._send(now)
 
     def _send(self, now: float) -> None:
-        self._outbox.append([self._request])
+        self.outbox.append([self._request])
         self.deadline = min(now + self.timer.wait, self._progress_at + self.timer.give_up)
 
     def _proceed(self, agreed: Agreed, datagram: bytes | None, now: float) -> None:
@@ -144,4 +144,4 @@ class Asking(Machine):
             machine = Receiver(agreed, timer, opening=opening, text=text, verified=True)
         else:
             machine = Sender(agreed, timer, size=self._size, text=text, verified=True)
-        self._events.append(Proceed(machine, datagram))
+        self.happened.append(Proceed(machine, datagram))

@@ -226,7 +226,7 @@ class Receiver(Machine):
         wire = datagram[2] << 8 | datagram[3]
         if self.state is State.DALLYING and wire == self.agreed.rollover.wire(self._received):
             self.retransmits += 1
-            self._outbox.append([encode_ack(wire)])
+            self.outbox.append([encode_ack(wire)])
 
     def _acknowledge(self, now: float) -> None:
         self._acked = self._received
@@ -234,7 +234,7 @@ class Receiver(Machine):
         self._send(encode_ack(self.agreed.rollover.wire(self._received)), now)
 
     def _send(self, packet: bytes, now: float) -> None:
-        self._outbox.append([packet])
+        self.outbox.append([packet])
         self._sends += 1
         self._ack_at = self._sent_at = now
         self._arm(now)
@@ -259,7 +259,7 @@ class Receiver(Machine):
         if self._decoder is not None:
             data = self._decoder.decode(data, self._final)
         self._writing = True
-        self._events.append(Write(data, self._final))
+        self.happened.append(Write(data, self._final))
 
     def _stored(self, now: float) -> None:
         """Everything is safe: acknowledge the last block and stay a moment."""

@@ -260,11 +260,10 @@ class Sender(Machine):
 
     def _send(self, first: int, last: int, now: float) -> None:
         """Put blocks ``first`` to ``last`` into bursts."""
-        outbox = self._outbox
         if first == 0 and self._opening is not None:
-            outbox.append([self._opening])
+            self.outbox.append([self._opening])
             first = 1
-        outbox += self._buffer.bursts(first, last)
+        self.outbox += self._buffer.bursts(first, last)
         self._sends += 1
         self._flight_at = now
         self._arm(now)
@@ -279,13 +278,15 @@ class Sender(Machine):
 
     def _arm(self, now: float) -> None:
         """Set the deadline of what is in flight, or of our patience."""
-        deadline = self._progress_at + self.timer.give_up
-        unanswered = self.state is State.OPENING and self._sends >= MAX_UNVERIFIED_SENDS
-        if self._sent > self._acked and not unanswered:
+        if self._sent == self._acked:
+            self.deadline = self._progress_at + self.timer.give_up
+        elif self._probes == 0 and self.state is State.FLOWING:
+            self.deadline = now + self.timer.first_wait
+        elif self.state is State.OPENING and self._sends >= MAX_UNVERIFIED_SENDS:
+            self.deadline = self._progress_at + self.timer.give_up
+        else:
             wait = self._probe_wait() or self.timer.wait
-            # Progress counts like a sending: an ACK from inside the window starts the wait anew.
-            deadline = min(deadline, max(self._flight_at, self._progress_at) + wait)
-        self.deadline = deadline
+            self.deadline = min(now + wait, self._progress_at + self.timer.give_up)
 
     # The content
 
@@ -306,7 +307,7 @@ class Sender(Machine):
             self._send_window(self._progress_at, partial=True)
             return
         self._reading = True
-        self._events.append(Read(length))
+        self.happened.append(Read(length))
 
     def _stalled(self) -> bool:
         return self._reading and self._sent == self._acked

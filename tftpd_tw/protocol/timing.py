@@ -40,70 +40,92 @@ class Patience:
 
 
 class RetransmitTimer:
-    """The waits of one transfer, all in seconds. Knows no clock."""
+    """The waits of one transfer, all in seconds. Knows no clock.
 
-    __slots__ = ("_backoff", "_fixed", "_least", "_longest", "_smoothed", "_variation", "give_up")
+    They are attributes, worked out when something is learnt, since they are read for every block.
+    """
+
+    __slots__ = (
+        "_backoff",
+        "_fixed",
+        "_least",
+        "_longest",
+        "_variation",
+        "first_wait",
+        "give_up",
+        "probe_wait",
+        "round_trip",
+        "wait",
+    )
 
     def __init__(self, patience: Patience, negotiated: float | None = None) -> None:
-        self._fixed = negotiated
-        self._longest = patience.timeout
-        timeout = patience.timeout if negotiated is None else negotiated
-        self.give_up = min(timeout * (patience.max_retries + 1), LONGEST_SILENCE)
+        self._fixed = negotiated is not None
+        self._longest = patience.timeout if negotiated is None else negotiated
+        self.give_up = min(self._longest * (patience.max_retries + 1), LONGEST_SILENCE)
         """Seconds without progress after which the transfer ends."""
-        self._smoothed: float | None = None
+        self.round_trip: float | None = None
+        """The smoothed round trip, or None while there was no sample."""
         self._variation = 0.0
         self._least = 0.0
         self._backoff = 1
-
-    @property
-    def round_trip(self) -> float | None:
-        """The smoothed round trip, or None while there was no sample."""
-        return self._smoothed
-
-    @property
-    def wait(self) -> float:
+        self.wait = 0.0
         """How long to wait for an answer before sending again."""
-        if self._fixed is not None:
-            return self._fixed
-        if self._smoothed is None:
-            wait = FIRST_WAIT
-        else:
-            wait = max(self._smoothed + 4 * self._variation, SHORTEST_WAIT)
-        return min(wait * self._backoff, self._longest)
-
-    @property
-    def probe_wait(self) -> float | None:
+        self.probe_wait: float | None = None
         """How long until the last block of a window is sent once more, to ask where the client is.
 
         None where there is no such probe: nothing at all is known, or the client negotiated the interval.
         """
-        if self._fixed is not None:
-            return None
-        if self._smoothed is None:
-            return max(2 * self._least, FIRST_PROBE) if self._least else None
-        return max(2 * self._smoothed, SHORTEST_PROBE)
+        self.first_wait = 0.0
+        """The sooner of the two."""
+        self._work_out()
 
     def at_least(self, round_trip: float) -> None:
         """A small packet was answered after so many seconds, which a window of large ones will not undercut."""
         self._least = round_trip
+        self._work_out()
 
     def answered(self, round_trip: float | None) -> None:
-        """There was progress, ``round_trip`` seconds after the one sending it answers; None if it was repeated."""
+        """There was progress, ``round_trip`` seconds after what it answers was sent; None if that was repeated."""
+        smoothed = self.round_trip
         if round_trip is None:
             # While nothing is known, a wait that was long enough is kept: or no packet might ever go out only
             # once, and nothing would ever be known (Karn).
-            if self._smoothed is not None or self._least:
-                self._backoff = 1
-            return
-        self._backoff = 1
-        if self._smoothed is None:
-            self._smoothed = round_trip
+            if self._backoff == 1 or (smoothed is None and not self._least):
+                return
+        elif smoothed is None:
+            self.round_trip = round_trip
             self._variation = round_trip / 2
         else:
-            self._variation += (abs(self._smoothed - round_trip) - self._variation) / 4
-            self._smoothed += (round_trip - self._smoothed) / 8
+            error = round_trip - smoothed
+            self.round_trip = smoothed + error / 8
+            self._variation += (abs(error) - self._variation) / 4
+        self._backoff = 1
+        self._work_out()
 
     def expired(self) -> None:
         """The wait is over and the packet goes out again."""
         # Beyond this the cap rules, and the number need not grow for ever.
         self._backoff = min(self._backoff * 2, 1024)
+        self._work_out()
+
+    def _work_out(self) -> None:
+        """Set the waits. Conditions rather than min and max, which cost as much as all the rest."""
+        longest = self._longest
+        if self._fixed:
+            self.wait = self.first_wait = longest
+            return
+        round_trip = self.round_trip
+        if round_trip is None:
+            wait = FIRST_WAIT
+            probe = max(2 * self._least, FIRST_PROBE) if self._least else None
+        else:
+            wait = round_trip + 4 * self._variation
+            if wait < SHORTEST_WAIT:
+                wait = SHORTEST_WAIT
+            probe = 2 * round_trip
+            if probe < SHORTEST_PROBE:
+                probe = SHORTEST_PROBE
+        wait *= self._backoff
+        self.wait = wait = wait if wait < longest else longest
+        self.probe_wait = probe
+        self.first_wait = wait if probe is None or probe > wait else probe

@@ -1,0 +1,99 @@
+"""What a block costs, counted rather than timed: system calls and Python calls, on real sockets.
+
+The server runs in this thread under a profile function that counts; the client is a thread of plain sockets. A
+count that grows is a regression, whatever the machine.
+"""
+
+import sys
+import threading
+from collections import Counter
+from contextlib import closing
+
+import pytest
+from net_kit import content, rrq
+from poll_reactor import PATIENCE, PollReactor, plain_socket
+from twisted.internet.defer import maybeDeferred
+
+from tftpd_tw.backends.directory import DirectoryBackend
+from tftpd_tw.net.listener import Listener
+from tftpd_tw.net.serving import Server
+
+BLOCKS = 640
+BLKSIZE = 1428
+
+SYSTEM_CALLS = {"recvfrom", "sendmsg", "sendto", "poll", "preadv", "select"}
+
+
+def client(port: int, windowsize: int, sizes: list[int]) -> None:
+    """Read the file ``f``: an ACK for each window, and nothing but counting in between."""
+    with plain_socket() as sock:
+        sock.sendto(rrq("f", blksize=BLKSIZE, windowsize=windowsize), ("127.0.0.1", port))
+        _, server = sock.recvfrom(2000)
+        sock.sendto(b"\0\4\0\0", server)
+        block = 0
+        while not sizes or sizes[-1] == BLKSIZE:
+            sizes.append(len(sock.recv(2000)) - 4)
+            block += 1
+            if block % windowsize == 0 or sizes[-1] < BLKSIZE:
+                sock.sendto(b"\0\4" + block.to_bytes(2, "big"), server)
+
+
+def cost(tmp_path, engine: str, windowsize: int) -> tuple[Counter[str], int]:
+    """System calls by name, and Python calls, of one transfer of :data:`BLOCKS` blocks."""
+    (tmp_path / "f").write_bytes(content(BLOCKS * BLKSIZE - 1))
+    calls: Counter[str] = Counter()
+    python = 0
+
+    def count(frame, event, argument):
+        nonlocal python
+        if event == "call":
+            python += 1
+        elif event == "c_call" and argument.__name__ in SYSTEM_CALLS:
+            calls[argument.__name__] += 1
+
+    sizes: list[int] = []
+    with (
+        closing(PollReactor(engine)) as reactor,
+        closing(backend := DirectoryBackend(tmp_path, run_blocking=maybeDeferred)),
+    ):
+        assert backend
+        listener = Listener(Server(reactor.engine, backend))
+        port = listener.listen("127.0.0.1", 0).port
+        thread = threading.Thread(target=client, args=(port, windowsize, sizes))
+        thread.start()
+        sys.setprofile(count)
+        try:
+            reactor.run_until(lambda: sizes and sizes[-1] < BLKSIZE and not listener.active)
+        finally:
+            sys.setprofile(None)
+        thread.join(PATIENCE)
+        listener.close()
+    assert len(sizes) == BLOCKS
+    assert sum(sizes) == BLOCKS * BLKSIZE - 1
+    return calls, python
+
+
+@pytest.mark.parametrize(("windowsize", "per_window"), [(1, 1.1), (16, 1.1), (64, 2.1)])
+@pytest.mark.parametrize("engine", ["reactor", "poll"])
+def test_system_calls_of_a_window(tmp_path, engine, windowsize, per_window):
+    """A window costs a read of its ACK, a send (two above 64 KiB) and at most one read of the file."""
+    calls, _ = cost(tmp_path, engine, windowsize)
+    windows = BLOCKS / windowsize
+    assert calls["sendmsg"] <= windows * per_window + 3
+    assert calls["sendto"] == 0
+    assert calls["recvfrom"] <= windows * 1.1 + 3
+    assert calls["preadv"] <= min(windows, BLOCKS * BLKSIZE / 30_000 + 10) + 3
+
+
+def test_polls_of_a_block(tmp_path):
+    """The poll loop waits once for each ACK, and does not go back to the reactor in between."""
+    calls, _ = cost(tmp_path, "poll", 1)
+    assert calls["poll"] <= BLOCKS * 1.3
+    assert calls["select"] <= BLOCKS * 0.5
+
+
+@pytest.mark.parametrize("windowsize", [1, 16, 64])
+def test_python_calls_of_a_window(tmp_path, windowsize):
+    """The path of a window is some two dozen functions, however many blocks are in it."""
+    _, python = cost(tmp_path, "poll", windowsize)
+    assert python <= BLOCKS / windowsize * 30 + 400
