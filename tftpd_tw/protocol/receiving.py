@@ -42,6 +42,7 @@ class Receiver(Machine):
         "_sends",
         "_sent_at",
         "_verified",
+        "_waited",
         "_writing",
         "blksize",
         "windowsize",
@@ -84,11 +85,13 @@ class Receiver(Machine):
         self._ack_held = False
         self._bytes = 0
 
-        # When something was last sent, and whether its answer is a sample of the round trip.
+        # When something was last sent, whether its answer is a sample of the round trip, and whether the timer has
+        # run out since there was progress.
         self._sends = 0
         self._sent_at = 0.0
         self._ack_at = 0.0
         self._sampling = False
+        self._waited = False
 
     @property
     def byte_count(self) -> int:
@@ -128,8 +131,9 @@ class Receiver(Machine):
             return
         if self.state is State.OPENING:
             self._move(Trigger.ANSWERED)
-        self.timer.answered(now - self._ack_at if self._sampling else None)
-        self._sampling = False
+        if self._sampling or self._waited:
+            self.timer.answered(now - self._ack_at if self._sampling else None)
+            self._sampling = self._waited = False
         self._gap_at = None
         self._progress_at = self._sent_at = now
         self._received += 1
@@ -147,10 +151,11 @@ class Receiver(Machine):
         if self._received - self._acked >= self.windowsize:
             # Two chunks in memory are enough; the sender waits for our storage.
             self._ack_held = self._held_bytes >= self._chunk
-            if not self._ack_held:
+            if self._ack_held:
+                self._arm(now)
+            else:
                 self._acknowledge(now)
-                return
-        self._arm(now)
+        # Inside a window the deadline stays where it is; the timer finds out that it has moved.
 
     def blocks_written(self, now: float) -> None:
         """The answer to Write: it is stored."""
@@ -177,10 +182,15 @@ class Receiver(Machine):
         if self.state is State.DALLYING:
             self._move(Trigger.DALLIED)
             self.deadline = None
-        elif now >= self._progress_at + self.timer.give_up:
+            return
+        self._arm(now)
+        if now < self.deadline:
+            return
+        if now >= self._progress_at + self.timer.give_up:
             self._give_up()
         else:
             self.timer.expired()
+            self._waited = True
             self.retransmits += 1
             self._gap_at = None
             if self.state is State.OPENING and self._opening is not None:
