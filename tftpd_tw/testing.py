@@ -231,13 +231,15 @@ class MemorySessionSocket:
         return []
 
     def wait_writable(self) -> None:
-        """The handler wants to know."""
+        """The handler wants to know: in the next turn, if the buffer is not full."""
         self._waiting = True
+        if not self.full:
+            self._network.clock.callLater(0, self.drained)
 
     def drained(self) -> None:
         """The buffer has room again."""
         self.full = False
-        if self._waiting:
+        if self._waiting and self._network._session_sockets.get((self.address.host, self.address.port)) is self:
             self._waiting = False
             self.handler.resume_sending()
 

@@ -26,7 +26,7 @@ from tftpd_tw.net.serving import Server, Terms
 from tftpd_tw.protocol.errors import AccessViolation, DiskFull, FileExists, FileNotFound, TFTPError
 from tftpd_tw.protocol.options import Policy
 from tftpd_tw.protocol.timing import Patience
-from tftpd_tw.testing import REQUEST_PORT, SERVER, MemoryNetwork, RecordingObserver
+from tftpd_tw.testing import CLIENT, REQUEST_PORT, SERVER, MemoryNetwork, RecordingObserver
 
 REFUSALS = {
     "C031": (FileNotFound("secret"), "E1", "not-found"),
@@ -709,3 +709,18 @@ def test_draining_does_not_wait_for_a_client_that_might_have_missed_the_last_ack
     done = world.listener.drain(10.0)
     assert done.called
     assert world.listener.active == 0
+
+
+def test_a_large_window_leaves_in_slices():
+    """Between two slices of a window of half a megabyte another client is served (C135, F30)."""
+    world = World({b"large": content(9 * 65464 - 1), b"small": content(100)}, Terms(fit_mtu=False), mtu=70000)
+    large, small = world.network.host(CLIENT).raw(), world.network.host(CLIENT).raw()
+    large.ask(rrq("large", blksize=65464, windowsize=8))
+    mark = len(world.network.sent)
+    large.send(b"\0\4\0\0", large.tid)
+    small.send(rrq("small"))
+    large.wait(0.05)
+    order = [to.port for _, to, datagram in world.network.sent[mark:] if datagram[1] == 3]
+    ports = (large.socket.address.port, small.socket.address.port)
+    assert sorted(order) == sorted([ports[0]] * 8 + [ports[1]])
+    assert order.index(ports[1]) == 2

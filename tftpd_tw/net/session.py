@@ -27,6 +27,9 @@ from tftpd_tw.protocol.sending import Sender
 STRANGER_INTERVAL = 1.0
 """Seconds between answers to packets from wrong addresses, so that a session cannot be made to flood (C092)."""
 
+BURSTS_PER_TURN = 2
+"""A larger window leaves in slices, between which other sessions have their turn; 64 blocks of 1428 are one."""
+
 SHORT_PACKET = 256
 """Bytes that are read of an ACK or an ERROR; a longer text is cut, and a larger buffer would cost 0.4 us."""
 
@@ -157,7 +160,8 @@ class Session(DatagramProtocol):
             # The buffer is still full. The newest bursts start where the peer is: older ones are loss by now.
             self._unsent = bursts
             return
-        self._unsent = self.transport.send(bursts, self._peer)
+        now, later = bursts[:BURSTS_PER_TURN], bursts[BURSTS_PER_TURN:]
+        self._unsent = self.transport.send(now, self._peer) + later
         if self._unsent:
             self.transport.wait_writable()
 
