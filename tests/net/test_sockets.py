@@ -22,6 +22,7 @@ from tftpd_tw.net.engine import from_socket_address, joined, to_socket_address
 from tftpd_tw.net.listener import Listener
 from tftpd_tw.net.reactor_engine import RequestSocket, SessionSocket
 from tftpd_tw.net.serving import Server, Terms
+from tftpd_tw.net.sockets import segment_control
 from tftpd_tw.protocol.opening import answer_read
 from tftpd_tw.protocol.options import Agreed
 from tftpd_tw.protocol.packets import Mode
@@ -207,6 +208,10 @@ class FailingSocket:
     def getsockopt(self, *_):
         """No error is pending any more."""
         return 0
+
+    def setsockopt(self, *_):
+        """An old kernel's."""
+        raise OSError(errno.ENOPROTOOPT, "x")
 
     def recvmsg(self, *_):
         """What comes next."""
@@ -661,6 +666,26 @@ def test_windows_both_ways(reactor, host, window_size):
     reactor.run_until(lambda: len(done) == 2)
     assert got == [content(500_001)]
     assert files[b"new"] == content(500_001)
+
+
+@both_families
+def test_a_window_is_read_in_one_piece(reactor, host):
+    """Packets that came together are handed over together and taken apart again, the last one shorter (C128)."""
+    handler = Handler()
+    session_socket = reactor.engine.open_session(Address(host, 0), Address(host, 1024), handler)
+    session_socket.expect(1433, 2)
+    sizes = [1432] * 15 + [700]
+    with plain_socket(host) as client:
+        sock = session_socket._socket
+        client.sendmsg([bytes(sum(sizes))], segment_control(1432), 0, sock.getsockname())
+        reactor.run_until(lambda: readable(sock))
+        session_socket.doRead()
+        assert [len(datagram) for datagram, _ in handler.packets] == sizes
+        client.sendto(b"", sock.getsockname())
+        client.sendto(b"x", sock.getsockname())
+        reactor.run_until(lambda: len(handler.packets) == 18)
+    assert [datagram for datagram, _ in handler.packets[16:]] == [b"", b"x"]
+    session_socket.close()
 
 
 OVERLONG = [

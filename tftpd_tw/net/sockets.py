@@ -21,6 +21,10 @@ IP_MTU = 14
 IPV6_MTU = 24
 SOL_UDP = 17
 UDP_SEGMENT = 103
+UDP_GRO = 104
+
+COALESCED = 65535
+"""The most that the kernel hands over in one piece."""
 
 SEGMENTATION_ERRORS = frozenset({errno.EMSGSIZE, errno.EINVAL, errno.EIO, errno.ENOPROTOOPT, errno.EOPNOTSUPP})
 """What a segmented send fails with where it cannot work: a segment above the MTU, an old kernel, an odd driver."""
@@ -91,6 +95,24 @@ def bind_session_socket(local: Address, peer: Address) -> socket.socket:
 def segment_control(size: int) -> list[tuple[int, int, bytes]]:
     """The control message that cuts one send into datagrams of ``size`` bytes."""
     return [(SOL_UDP, UDP_SEGMENT, struct.pack("=H", size))]
+
+
+def coalesce(sock: socket.socket) -> bool:
+    """Ask the kernel to hand over packets that came together in one piece (UDP_GRO); whether it will."""
+    try:
+        sock.setsockopt(SOL_UDP, UDP_GRO, 1)
+    except OSError:
+        return False
+    return True
+
+
+def coalesced_size(control: list[tuple[int, int, bytes]]) -> int:
+    """The size of the packets in a piece, of which only the last may be shorter; 0 for a packet by itself."""
+    for level, kind, data in control:
+        if (level, kind) == (SOL_UDP, UDP_GRO):
+            size: int = struct.unpack_from("=i", data)[0]
+            return size
+    return 0
 
 
 def asked_address(control: list[tuple[int, int, bytes]], bound: Address, peer: Address) -> tuple[Address, bool]:
