@@ -2,7 +2,8 @@
 
 * :mod:`~tftpd_tw.backends.directory` — the files beneath one directory, and nothing else; made of
   :mod:`~tftpd_tw.backends.confined` (opening), :mod:`~tftpd_tw.backends.reading`,
-  :mod:`~tftpd_tw.backends.uploading` and :mod:`~tftpd_tw.backends.staging` (files that nobody sees yet)
+  :mod:`~tftpd_tw.backends.shared_files` (open once for many readers), :mod:`~tftpd_tw.backends.uploading` and
+  :mod:`~tftpd_tw.backends.staging` (files that nobody sees yet)
 * :mod:`~tftpd_tw.backends.memory` — a dictionary, for examples and tests
 
 :mod:`~tftpd_tw.backends.names` turns the name in a request into the components of a path, for every backend.

@@ -148,17 +148,39 @@ class Root:
         :raises AccessViolation: also for a directory, FIFO, socket or device, which is not even opened
             (S022).
         """
-        if LOOK:
-            look = self.open_file(components, LOOK, cached_only=cached_only)
-            try:
-                _must_be_regular(look)
-                return os.open(b"/proc/self/fd/%d" % look, _READ)
-            except FileNotFoundError:
-                pass  # no /proc here: below, as on systems without O_PATH
-            except OSError as error:
-                raise as_tftp_error(error, escaped(b"/".join(components))) from error
-            finally:
-                os.close(look)
+        look, _ = self.look_at_regular(components, cached_only=cached_only)
+        try:
+            return self.open_looked_at(look, components, cached_only=cached_only)
+        finally:
+            os.close(look)
+
+    def look_at_regular(
+        self, components: Sequence[bytes], *, cached_only: bool = False
+    ) -> tuple[int, os.stat_result]:
+        """A new descriptor that points at the regular file at ``components``, and what the file is now.
+
+        The directories on the way may be searched; whether the file may be read is not known yet. Raises as
+        :meth:`open_regular`.
+        """
+        look = self.open_file(components, LOOK or _READ, cached_only=cached_only)
+        try:
+            return look, _must_be_regular(look)
+        except BaseException:
+            os.close(look)
+            raise
+
+    def open_looked_at(self, look: int, components: Sequence[bytes], *, cached_only: bool = False) -> int:
+        """A new descriptor to read the file of :meth:`look_at_regular`, whose ``look`` stays open.
+
+        Without /proc it is opened by its name again, and may have become another one.
+        """
+        try:
+            # Where there is no O_PATH, to look is to open.
+            return os.open(b"/proc/self/fd/%d" % look, _READ) if LOOK else os.dup(look)
+        except FileNotFoundError:
+            pass  # no /proc here
+        except OSError as error:
+            raise as_tftp_error(error, escaped(b"/".join(components))) from error
         fd = self.open_file(components, _READ, cached_only=cached_only)
         try:
             _must_be_regular(fd)
@@ -196,6 +218,8 @@ class Root:
                 os.close(here)
 
 
-def _must_be_regular(fd: int) -> None:
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
+def _must_be_regular(fd: int) -> os.stat_result:
+    status = os.fstat(fd)
+    if not stat.S_ISREG(status.st_mode):
         raise AccessViolation("not a regular file")
+    return status

@@ -1,9 +1,9 @@
 """The files beneath one directory: what ``--root`` serves, and where uploads go if they are allowed.
 
 A read is tried in the reactor thread with what the kernel has in its caches, which takes some microseconds;
-if a disk or a network file system may have to be asked, a thread opens the file. An upload is always prepared
-in a thread. Name, permission and room are settled there, before the client gets its first answer (C031,
-C070).
+if a disk or a network file system may have to be asked, a thread opens the file. What an earlier request has
+opened can be shared, see :mod:`~tftpd_tw.backends.shared_files`. An upload is always prepared in a thread.
+Name, permission and room are settled there, before the client gets its first answer (C031, C070).
 
 A transfer may give up while a thread opens a file for it: it cancels the Deferred, and what the thread brings
 back is closed. The root stays open until the last of these threads has ended, so that none of them can find
@@ -12,7 +12,7 @@ another directory under the number of its descriptor.
 
 import os
 import stat
-from typing import TypeVar, cast
+from typing import NamedTuple, TypeVar, cast
 
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
@@ -20,6 +20,7 @@ from zope.interface import implementer
 from tftpd_tw.backends.confined import LOOK, Root, as_tftp_error
 from tftpd_tw.backends.names import normalise
 from tftpd_tw.backends.reading import FileReader
+from tftpd_tw.backends.shared_files import SharedFiles
 from tftpd_tw.backends.staging import Staged, clean_debris
 from tftpd_tw.backends.threads import shielded
 from tftpd_tw.backends.uploading import FileWriter, UploadPolicy
@@ -32,6 +33,14 @@ T = TypeVar("T")
 _DIRECTORY = LOOK | os.O_DIRECTORY
 
 
+class _Opened(NamedTuple):
+    fd: int
+    looked: os.stat_result
+    """Before it was opened."""
+    opened: os.stat_result
+    """And after."""
+
+
 @implementer(IBackend)
 class DirectoryBackend:
     """Serves the directory ``root``.
@@ -40,6 +49,7 @@ class DirectoryBackend:
     :param uploads: what clients may change.
     :param run_blocking: calls a function in a thread and gives a Deferred of its result.
     :param max_upload: the most bytes of one upload; None for no limit but the disk's.
+    :param files: where open files are shared; maybe with other backends. None: each reader opens its own.
     :raises OSError: with the path, if that is not a directory that can be read.
     """
 
@@ -52,17 +62,21 @@ class DirectoryBackend:
         run_blocking: RunBlocking,
         uploads: UploadPolicy = UploadPolicy.DENY,
         max_upload: int | None = None,
+        files: SharedFiles | None = None,
     ) -> None:
         self.uploads = uploads
         self.max_upload = max_upload
         self._run_blocking = run_blocking
         self._root = Root.open(os.fspath(root))
+        self._files = files
         self._opening = 0
         self._closed = False
 
     def close(self) -> None:
         """Let go of the directory, as soon as nothing is being opened. Open transfers go on."""
         self._closed = True
+        if self._files is not None:
+            self._files.clear()
         if not self._opening:
             self._root.close()
 
@@ -83,11 +97,15 @@ class DirectoryBackend:
         """
         components = normalise(request.name)
         try:
-            fd = self._root.open_regular(components, cached_only=True)
+            look, looked = self._root.look_at_regular(components, cached_only=True)
         except BlockingIOError:
-            work = self._in_thread(self._open_reader, components)
-            return shielded(cast("Deferred[IReader]", work), _close)
-        return FileReader(fd, self._run_blocking)
+            work = cast("Deferred[_Opened]", self._in_thread(self._look_and_open, components))
+            return shielded(work.addCallback(self._reader), _close)
+        try:
+            reader = self._files.find(looked) if self._files is not None else None
+            return reader or self._reader(self._open(look, looked, components, cached_only=True))
+        finally:
+            os.close(look)
 
     def open_write(self, request: Request) -> "Deferred[IWriter]":
         """A place for the file that ``request`` names, in its directory, which must exist.
@@ -111,8 +129,27 @@ class DirectoryBackend:
         work = self._in_thread(self._open_writer, components, request.size)
         return shielded(cast("Deferred[IWriter]", work), _cancel)
 
-    def _open_reader(self, components: tuple[bytes, ...]) -> FileReader:
-        return FileReader(self._root.open_regular(components), self._run_blocking)
+    def _look_and_open(self, components: tuple[bytes, ...]) -> _Opened:
+        look, looked = self._root.look_at_regular(components)
+        try:
+            return self._open(look, looked, components)
+        finally:
+            os.close(look)
+
+    def _open(
+        self, look: int, looked: os.stat_result, components: tuple[bytes, ...], *, cached_only: bool = False
+    ) -> _Opened:
+        fd = self._root.open_looked_at(look, components, cached_only=cached_only)
+        try:
+            return _Opened(fd, looked, os.fstat(fd))
+        except OSError as error:
+            os.close(fd)
+            raise as_tftp_error(error, "fstat") from error
+
+    def _reader(self, file: _Opened) -> IReader:
+        if self._files is None or self._closed:
+            return FileReader(file.fd, self._run_blocking, size=file.opened.st_size)
+        return self._files.add(*file)
 
     def _open_writer(self, components: tuple[bytes, ...], size: int | None) -> FileWriter:
         directory = self._root.open_file(components[:-1], _DIRECTORY)

@@ -28,7 +28,7 @@ from tftpd_tw.protocol.text import escaped
 class BytesReader:
     """``data``, to be read."""
 
-    _data: bytes
+    _data: Buffer
     size: int | None = field(init=False)
     """In bytes."""
 

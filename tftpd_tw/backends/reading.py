@@ -17,6 +17,7 @@ too early, which fails the transfer (F18).
 import ctypes
 import errno
 import os
+from collections.abc import Callable
 from typing import TypeVar, cast
 
 from attrs import define, field
@@ -60,23 +61,27 @@ def _pread(fd: int, length: int, offset: int) -> bytes:
 @define(eq=False)
 class FileReader:
     """A regular file that is open for reading. It owns the descriptor from now on, also if it cannot be
-    made.
+    made; unless somebody else does who is to be told by ``release``.
     """
 
     _fd: int
     _run_blocking: RunBlocking
-    size: int = field(init=False)
-    """In bytes, when it was opened (C066)."""
+    _release: Callable[[], None] | None = None
+    """Called once, instead of closing the descriptor."""
+    size: int = -1
+    """In bytes, when it was opened (C066); -1 to find out."""
     _flags: int | None = field(init=False, default=NOWAIT)
     """For preadv2 in the reactor thread; None to leave it to a thread."""
     _in_thread: bool = field(init=False, default=False)
     _closed: bool = field(init=False, default=False)
 
     def __attrs_post_init__(self) -> None:
+        if self.size >= 0:
+            return
         try:
             self.size = os.fstat(self._fd).st_size
         except OSError as error:
-            os.close(self._fd)
+            self._let_go()
             raise as_tftp_error(error, "fstat") from error
 
     def read(self, offset: int, length: int) -> "Buffer | Deferred[Buffer]":
@@ -116,7 +121,7 @@ class FileReader:
         if not self._closed:
             self._closed = True
             if not self._in_thread:
-                os.close(self._fd)
+                self._let_go()
 
     def _read_in_thread(self, offset: int, length: int) -> "Deferred[Buffer]":
         work = cast("Deferred[Buffer]", self._run_blocking(_pread, self._fd, length, offset))
@@ -129,5 +134,11 @@ class FileReader:
     def _thread_ended(self, result: T) -> T:
         self._in_thread = False
         if self._closed:
-            os.close(self._fd)
+            self._let_go()
         return result
+
+    def _let_go(self) -> None:
+        if self._release is None:
+            os.close(self._fd)
+        else:
+            self._release()
