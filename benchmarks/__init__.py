@@ -1,0 +1,1 @@
+"""The speed of the daemon beside that of its peers: `make bench`."""
