@@ -13,8 +13,8 @@ A backend is an object with two methods. This one is complete::
 Rules that hold for every method here:
 
 * All are called in the reactor thread and must not block it. What could wait for a disk or a network
-  returns a :class:`~twisted.internet.defer.Deferred`; what has its answer at hand returns it as it is,
-  which costs nothing.
+  returns a :class:`~twisted.internet.defer.Deferred` (or is an ``async def``); what has its answer at hand
+  returns it as it is, which costs nothing.
 * To refuse or to fail, raise (or fail the Deferred with) a class of :mod:`tftpd_tw.protocol.errors`: the
   client gets its code and fixed text, the log your message. Any other exception is logged with its
   traceback, and the client gets ERROR 0.

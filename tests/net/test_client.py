@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IHostnameResolver
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from tftpd_tw.backends.memory import BytesReader
+from tftpd_tw.backends.memory import BytesReader, BytesWriter, MemoryBackend
 from tftpd_tw.interfaces import Address
 from tftpd_tw.net.client import Client, TransferFailed, Wishes, resolve
 from tftpd_tw.protocol.errors import TFTPError
@@ -378,3 +378,23 @@ def test_address_of_the_server_in_any_spelling():
     """An IPv6 address is compared as the kernel writes it, however it was given."""
     client = Client(MemoryNetwork().host(CLIENT), Address("2001:DB8:0:0::1", 69))
     assert client.server == Address("2001:db8::1", 69)
+
+
+def test_mapped_address_of_the_server():
+    """IPv4 in IPv6's clothes is IPv4."""
+    client = Client(MemoryNetwork().host(CLIENT), Address("::ffff:192.0.2.1", 69))
+    assert client.server == REQUEST_PORT
+
+
+def test_a_stray_packet_from_the_servers_host_is_not_its_answer():
+    """Only an answer makes its port the other end (C090)."""
+    network = MemoryNetwork()
+    network.serve(MemoryBackend({b"f": b"content"}))
+    stray = network.host(SERVER).raw()
+    got = []
+    done = network.client().get(b"f", BytesWriter(got.append))
+    asking = network.sent[-1][0]
+    for datagram in (b"\0\4\0\7", b"\0\3\0\5late", b"junk"):
+        stray.send(datagram, asking)
+    network.run(done)
+    assert got == [b"content"]

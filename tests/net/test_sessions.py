@@ -18,8 +18,9 @@ from net_kit import (
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 
-from tftpd_tw.interfaces import Outcome
+from tftpd_tw.interfaces import IReader, IWriter, Outcome
 from tftpd_tw.net.client import TransferFailed
 from tftpd_tw.net.listener import Listener
 from tftpd_tw.net.serving import Server, Terms
@@ -724,3 +725,59 @@ def test_a_large_window_leaves_in_slices():
     ports = (large.socket.address.port, small.socket.address.port)
     assert sorted(order) == sorted([ports[0]] * 8 + [ports[1]])
     assert order.index(ports[1]) == 2
+
+
+@implementer(IReader)
+class Slices:
+    """Content in small pieces, each in a Deferred that has fired already."""
+
+    def __init__(self, data, length):
+        self.data, self.length, self.size = data, length, len(data)
+
+    def read(self, offset, length):
+        """A piece."""
+        return succeed(self.data[offset : offset + min(length, self.length)])
+
+    def close(self):
+        """Nothing."""
+
+
+@pytest.mark.parametrize(("length", "blksize", "windowsize"), [(512, 1428, 64), (4096, 65464, 8), (4, 512, 1)])
+def test_many_small_reads_that_are_ready_at_once(length, blksize, windowsize):
+    """A Deferred that has fired is not served inside the call that brought it, so that thousands can follow."""
+    data = content(200_000)
+    world = World(lambda request: Slices(data, length), Terms(fit_mtu=False), mtu=70000)
+    assert world.network.get(b"f", block_size=blksize, window_size=windowsize) == data
+
+
+@implementer(IWriter)
+class Coroutines:
+    """A writer whose methods are coroutines."""
+
+    def __init__(self):
+        self.data, self.finished = b"", False
+
+    async def write(self, data):
+        """Later."""
+        await succeed(None)
+        self.data += data
+
+    async def finish(self):
+        """Later."""
+        await succeed(None)
+        self.finished = True
+
+    async def cancel(self):
+        """Later."""
+
+
+def test_coroutines_are_waited_for():
+    """A backend may be written with ``async def``: what it returns is a Deferred by another name."""
+    writer = Coroutines()
+
+    async def opened():
+        return writer
+
+    world = World(lambda request: opened())
+    world.network.put(b"new", content(100_000))
+    assert (writer.data, writer.finished) == (content(100_000), True)

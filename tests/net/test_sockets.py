@@ -143,21 +143,21 @@ def pktinfo6(host, interface):
 BOUND = Address("::", 69)
 
 CONTROLS = {
-    "C037 multicast": (pktinfo6("ff02::1", 2), Address("fe80::9", 1024, 2), Address("", 69), True),
-    "C154 link-local": (pktinfo6("fe80::1", 2), Address("fe80::9", 1024, 2), Address("fe80::1", 69, 2), False),
-    "global": (pktinfo6("2001:db8::1", 2), Address("2001:db8::9", 1024), Address("2001:db8::1", 69), False),
-    "C155 mapped": (pktinfo6("::ffff:192.0.2.1", 2), Address("192.0.2.9", 1024), Address("192.0.2.1", 69), False),
-    "nothing known": ([], Address("::1", 1024), BOUND, False),
-    "something else": ([(1, 2, b"x")], Address("::1", 1024), BOUND, False),
+    "C037 multicast": (pktinfo6("ff02::1", 2), Address("", 69), True),
+    "C154 link-local, whoever asks": (pktinfo6("fe80::1", 2), Address("fe80::1", 69, 2), False),
+    "global": (pktinfo6("2001:db8::1", 2), Address("2001:db8::1", 69), False),
+    "C155 mapped": (pktinfo6("::ffff:192.0.2.1", 2), Address("192.0.2.1", 69), False),
+    "nothing known": ([], BOUND, False),
+    "something else": ([(1, 2, b"x")], BOUND, False),
 }
 
 
-@pytest.mark.parametrize(("control", "peer", "local", "broadcast"), CONTROLS.values(), ids=CONTROLS)
-def test_asked_address_of_control_messages(control, peer, local, broadcast):
+@pytest.mark.parametrize(("control", "local", "broadcast"), CONTROLS.values(), ids=CONTROLS)
+def test_asked_address_of_control_messages(control, local, broadcast):
     """Control messages that loopback cannot make are read too: multicast, link-local, none at all (C037, C154,
     C155).
     """
-    assert sockets.asked_address(control, BOUND, peer) == (local, broadcast)
+    assert sockets.asked_address(control, BOUND) == (local, broadcast)
 
 
 ADDRESSES = {
@@ -531,6 +531,17 @@ def test_waiting_for_room(reactor):
     assert reactor.writers == [session_socket]
     session_socket.doWrite()
     assert (handler.resumed, reactor.writers) == (1, [])
+
+
+def test_a_dropped_socket_that_waits_for_room_goes_on_waiting():
+    """A reactor that lets go of a descriptor because of an ICMP error gets both its halves back (F25)."""
+    with closing(PollReactor("reactor")) as reactor:
+        session_socket = SessionSocket(FailingSocket(), reactor, Handler())
+        session_socket.wait_writable()
+        reactor.readers.clear()
+        reactor.writers.clear()
+        session_socket.connectionLost(None)
+        assert (reactor.readers, reactor.writers) == ([session_socket], [session_socket])
 
 
 def test_session_socket_reads_a_window_and_no_more(reactor):

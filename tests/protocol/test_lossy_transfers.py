@@ -66,7 +66,10 @@ def arrives(transfer: Transfer) -> Transfer:
     assert transfer.client.outcome.succeeded, transfer.client.outcome
     assert transfer.server is not None
     assert transfer.server.outcome is not None
-    assert transfer.server.outcome.succeeded, transfer.server.outcome
+    # A lone block that was not acknowledged looks like the answer to a forged request (C099's exception).
+    alone = transfer.reading and not transfer.server.machine.agreed.options and transfer.blocks == 1
+    unheard = alone and transfer.server.outcome.reason == "no-answer"
+    assert transfer.server.outcome.succeeded or unheard, transfer.server.outcome
     assert transfer.arrived == transfer.content
     assert transfer.client.machine.deadline is None
     assert transfer.server.machine.deadline is None

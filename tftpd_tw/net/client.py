@@ -9,7 +9,7 @@
 Names of hosts are looked up by :func:`resolve`, in Twisted's resolver; a client itself takes an address.
 """
 
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 
 from attrs import field, frozen
 from twisted.internet.defer import Deferred
@@ -68,8 +68,10 @@ class Transferred:
 
 
 def _canonical(address: Address) -> Address:
-    """Written as the kernel writes it, since answers are told by the text of their address."""
-    return address._replace(host=str(ip_address(address.host)))
+    """As the kernel writes it, since answers are told by the text of their address; mapped IPv4 as IPv4."""
+    host = ip_address(address.host)
+    mapped = host.ipv4_mapped if isinstance(host, IPv6Address) else None
+    return address._replace(host=str(mapped or host))
 
 
 @frozen

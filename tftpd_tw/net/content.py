@@ -1,5 +1,6 @@
 """Calling a backend's objects, which may fail in any way that Python code can fail."""
 
+from collections.abc import Coroutine
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -10,6 +11,13 @@ from tftpd_tw.interfaces import IReader, IWriter
 from tftpd_tw.protocol.errors import TFTPError
 
 log = Logger()
+
+
+def pending(result: Any) -> "Deferred[Any] | None":
+    """The Deferred that ``result`` is, or that a coroutine becomes; None if it is the answer itself."""
+    if isinstance(result, Deferred):
+        return result
+    return Deferred.fromCoroutine(result) if isinstance(result, Coroutine) else None
 
 
 def as_error(error: BaseException | None, failure: Failure | None = None) -> TFTPError:
@@ -27,12 +35,13 @@ def release(content: IReader | IWriter, *, stored: bool = False) -> None:
     """Give ``content`` back: closed, or cancelled if it is an upload that is not ``stored``. Never raises."""
     handle: Any = content
     try:
-        if IWriter.providedBy(content):
-            result = None if stored else handle.cancel()
+        # Told by the method, since nothing makes a backend declare what it provides.
+        if hasattr(handle, "finish"):
+            later = None if stored else pending(handle.cancel())
         else:
-            result = handle.close()
+            later = pending(handle.close())
     except Exception:
         log.failure("The backend failed to clean up")
         return
-    if isinstance(result, Deferred):
-        result.addErrback(lambda failure: log.failure("The backend failed to clean up", failure))
+    if later is not None:
+        later.addErrback(lambda failure: log.failure("The backend failed to clean up", failure))

@@ -90,7 +90,7 @@ class RequestSocket:
                 # Nothing more, or an error that concerns one packet: the request port stays open whatever it is.
                 return
             peer = from_socket_address(raw)
-            local, broadcast = asked_address(control, self.address, peer)
+            local, broadcast = asked_address(control, self.address)
             self._handler.request_received(datagram, peer, local, broadcast)
             if self._socket.fileno() < 0:
                 return
@@ -126,6 +126,7 @@ class SessionSocket:
         "_segmented",
         "_size",
         "_socket",
+        "_waiting",
         "_watcher",
         "address",
     )
@@ -138,6 +139,7 @@ class SessionSocket:
         self._count = 1
         self._segmented = True
         self._coalesced = False
+        self._waiting = False
         self._control: list[tuple[int, int, bytes]] = []
         self._control_size = 0
         self.address = from_socket_address(sock.getsockname())
@@ -191,6 +193,7 @@ class SessionSocket:
 
     def doWrite(self) -> None:
         """There is room in the buffer again."""
+        self._waiting = False
         self._watcher.removeWriter(self)
         self._handler.resume_sending()
 
@@ -200,6 +203,8 @@ class SessionSocket:
             self.read_errors()
         if self._socket.fileno() >= 0 and self._watcher.running:
             self._watcher.addReader(self)
+            if self._waiting:
+                self._watcher.addWriter(self)
 
     def logPrefix(self) -> str:
         """A name for the log."""
@@ -246,6 +251,7 @@ class SessionSocket:
 
     def wait_writable(self) -> None:
         """Call the handler once there is room."""
+        self._waiting = True
         self._watcher.addWriter(self)
 
     def read_errors(self) -> None:

@@ -23,7 +23,7 @@ from tftpd_tw.interfaces import (
     Request,
     TransferRecord,
 )
-from tftpd_tw.net.content import as_error, release
+from tftpd_tw.net.content import as_error, pending, release
 from tftpd_tw.net.engine import IEngine
 from tftpd_tw.net.session import Session
 from tftpd_tw.protocol.errors import BackendStalled, TFTPError
@@ -114,13 +114,14 @@ class ServedTransfer:
         except Exception as error:
             self._refuse(as_error(error))
             return
-        if not isinstance(result, Deferred):
+        opening = pending(result)
+        if opening is None:
             self._opened(result)
             return
-        self._opening = result
+        self._opening = opening
         patience = RetransmitTimer(self._server.terms.patience).give_up
         self._stall = self._clock.callLater(patience, self._stalled)
-        result.addCallbacks(self._opened, self._refused)
+        opening.addCallbacks(self._opened, self._refused)
 
     def repeat(self) -> bool:
         """The same request again; whether this transfer still stands for it (rules C095, C098)."""

@@ -8,14 +8,13 @@ rather than moved on with each ACK, so that an ACK costs a comparison.
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import DatagramProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from tftpd_tw.interfaces import Address, Buffer, IReader, IWriter
-from tftpd_tw.net.content import as_error, release
+from tftpd_tw.net.content import as_error, pending, release
 from tftpd_tw.net.engine import IEngine, ISessionHandler, SocketAddress, from_socket_address, to_socket_address
 from tftpd_tw.protocol.errors import TFTPError, UnknownTID
 from tftpd_tw.protocol.events import Ended, Read, Write
@@ -64,7 +63,7 @@ class Session(DatagramProtocol):
         self._seconds = engine.clock.seconds
         self._content: Any = content
         self._peer = to_socket_address(peer)
-        self._port_known = not isinstance(machine, Asking)
+        self._settling = False
         self._on_ended = on_ended
         self._on_closed = on_closed
         self._on_error_sent = on_error_sent
@@ -92,8 +91,11 @@ class Session(DatagramProtocol):
 
     def datagramReceived(self, datagram: bytes, peer: SocketAddress) -> None:
         """A packet came."""
-        if peer != self._peer and not self._is_first_answer(peer):
-            self._refuse_stranger(datagram, peer)
+        if peer != self._peer:
+            if peer[0] == self._peer[0] and isinstance(self.machine, Asking):
+                self._first_answer(datagram, peer)
+            else:
+                self._refuse_stranger(datagram, peer)
             return
         self.machine.datagram_received(datagram, self._seconds())
         self._settle()
@@ -129,6 +131,8 @@ class Session(DatagramProtocol):
     # The three moves
 
     def _settle(self) -> None:
+        if self._settling:
+            return  # a Deferred that had fired already: the loop below goes on with what it brought
         machine = self.machine
         if not machine.happened:
             # The path of a block: no event, maybe a burst, and the timer can mostly stay where it is.
@@ -138,6 +142,7 @@ class Session(DatagramProtocol):
             if deadline is None or deadline < self._timer_at or self._timer is None:
                 self._arm()
             return
+        self._settling = True
         while machine.happened or machine.outbox:
             if machine.outbox:
                 self._send(machine.bursts())
@@ -151,6 +156,7 @@ class Session(DatagramProtocol):
                 elif isinstance(event, Proceed):
                     self._proceed(event)
             machine = self.machine
+        self._settling = False
         self._arm()
 
     def _send(self, bursts: list[Burst]) -> None:
@@ -192,8 +198,9 @@ class Session(DatagramProtocol):
     def _read(self, length: int) -> None:
         try:
             result = self._content.read(self._offset, length)
-            if isinstance(result, Deferred):
-                result.addCallback(self._checked).addCallbacks(self._read_later, self._content_failed_later)
+            later = pending(result)
+            if later is not None:
+                later.addCallback(self._checked).addCallbacks(self._read_later, self._content_failed_later)
                 return
             data = self._checked(result)
         except Exception as error:
@@ -212,28 +219,27 @@ class Session(DatagramProtocol):
 
     def _write(self, event: Write) -> None:
         try:
-            result = self._content.write(event.data) if event.data else None
-            if isinstance(result, Deferred):
-                if event.final:
-                    result.addCallback(lambda _: self._publish())
-                result.addCallbacks(self._written_later, self._content_failed_later)
-                return
+            later = pending(self._content.write(event.data)) if event.data else None
             if event.final:
-                result = self._publish()
-                if isinstance(result, Deferred):
-                    result.addCallbacks(self._written_later, self._content_failed_later)
-                    return
+                if later is None:
+                    later = pending(self._publish())
+                else:
+                    later.addCallback(lambda _: self._publish())
         except Exception as error:
             self.machine.fail(as_error(error))
             return
-        self._written()
+        if later is None:
+            self._written()
+        else:
+            later.addCallbacks(self._written_later, self._content_failed_later)
 
     def _publish(self) -> Any:
         """Make it visible, unless the transfer has failed while the last of it was being written."""
         if self._content is None:
             return None
         self._publishing = True
-        return self._content.finish()
+        result = self._content.finish()
+        return pending(result) or result
 
     def _written(self) -> None:
         self._stored = self._publishing
@@ -281,14 +287,15 @@ class Session(DatagramProtocol):
             agreed = machine.agreed
             self.transport.expect(max(agreed.blksize + HEADER_SIZE + 1, MAX_REQUEST), agreed.windowsize)
 
-    def _is_first_answer(self, peer: SocketAddress) -> bool:
-        """Whether this is the server's first packet, whose port becomes the other end (RFC 1350 section 4)."""
-        if self._port_known or peer[0] != self._peer[0]:
-            return False
-        self._port_known = True
-        self._peer = peer
-        self.peer = from_socket_address(peer)
-        return True
+    def _first_answer(self, datagram: bytes, peer: SocketAddress) -> None:
+        """The server answers from a port of its own, which becomes the other end (RFC 1350 section 4); a packet
+        that is no answer does not.
+        """
+        self.machine.datagram_received(datagram, self._seconds())
+        if self.machine.state is not State.OPENING:
+            self._peer = peer
+            self.peer = from_socket_address(peer)
+        self._settle()
 
     def _proceed(self, event: Proceed) -> None:
         now = self._clock.seconds()

@@ -115,7 +115,7 @@ def coalesced_size(control: list[tuple[int, int, bytes]]) -> int:
     return 0
 
 
-def asked_address(control: list[tuple[int, int, bytes]], bound: Address, peer: Address) -> tuple[Address, bool]:
+def asked_address(control: list[tuple[int, int, bytes]], bound: Address) -> tuple[Address, bool]:
     """The address that a request was sent to, as one to answer from, and whether it was a broadcast.
 
     For a broadcast or multicast that is the address of the interface it came in on.
@@ -134,7 +134,8 @@ def asked_address(control: list[tuple[int, int, bytes]], bound: Address, peer: A
     if raw[0] == 0xFF:
         return Address("", bound.port), True
     host = socket.inet_ntop(socket.AF_INET6, raw)
-    return from_socket_address((host, bound.port, 0, interface if peer.scope else 0)), False
+    link_local = raw[0] == 0xFE and raw[1] & 0xC0 == 0x80
+    return from_socket_address((host, bound.port, 0, interface if link_local else 0)), False
 
 
 def unreachable_peers(sock: socket.socket) -> list[SocketAddress]:
