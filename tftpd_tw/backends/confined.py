@@ -25,8 +25,9 @@ import sys
 from collections.abc import Sequence
 from struct import Struct
 
-from attrs import define
+from attrs import define, field
 
+from tftpd_tw.backends.filesystems import answers_at_once
 from tftpd_tw.protocol.errors import AccessViolation, DiskFull, FileExists, FileNotFound, TFTPError
 from tftpd_tw.protocol.text import escaped
 
@@ -38,7 +39,7 @@ _STEP = LOOK | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 # openat2(2): the same number on every architecture that Python runs on.
 _SYS_OPENAT2 = 437
-_NO_MAGICLINKS, _BENEATH, _CACHED = 0x02, 0x08, 0x20
+_NO_XDEV, _NO_MAGICLINKS, _BENEATH, _CACHED = 0x01, 0x02, 0x08, 0x20
 _OPEN_HOW = Struct("=QQQ")
 _ATTEMPTS = 64
 
@@ -94,6 +95,14 @@ class Root:
     """For ``dir_fd=``; -1 once closed, so that nothing can be opened by mistake."""
     walking: bool
     """Whether names are resolved component by component, and no symlink is followed."""
+    prompt: bool = field(init=False)
+    """Whether its file system is local, so that the reactor thread may ask it for what is cached."""
+    device: int = field(init=False)
+    """The file system's number; a file of another one is of a mount beneath the root."""
+
+    def __attrs_post_init__(self) -> None:
+        self.prompt = answers_at_once(self.fd)
+        self.device = os.fstat(self.fd).st_dev
 
     @classmethod
     def open(cls, path: bytes | str, *, walking: bool = False) -> "Root":
@@ -134,11 +143,14 @@ class Root:
                     raise BlockingIOError(errno.EAGAIN, "no openat2")
                 return self._walk(components, flags)
             if cached_only:
-                return _openat2(self.fd, path, flags, _BENEATH | _NO_MAGICLINKS | _CACHED)
+                if not self.prompt:
+                    raise BlockingIOError(errno.EAGAIN, "not a local file system")
+                return _openat2(self.fd, path, flags, _BENEATH | _NO_MAGICLINKS | _CACHED | _NO_XDEV)
             return self._resolve(path, flags)
         except OSError as error:
-            # EINVAL: Linux 5.6 to 5.11 has openat2 but no RESOLVE_CACHED.
-            if cached_only and error.errno in (errno.EAGAIN, errno.EINVAL):
+            # EINVAL: Linux 5.6 to 5.11 has no RESOLVE_CACHED. EXDEV: another file system, which may not
+            # be local, or a way out of the root; a thread finds out.
+            if cached_only and error.errno in (errno.EAGAIN, errno.EINVAL, errno.EXDEV):
                 raise BlockingIOError(errno.EAGAIN, "not in the cache") from None
             raise as_tftp_error(error, escaped(path)) from error
 

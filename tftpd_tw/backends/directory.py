@@ -12,6 +12,8 @@ another directory under the number of its descriptor.
 
 import os
 import stat
+from contextlib import suppress
+from functools import partial
 from typing import NamedTuple, TypeVar, cast
 
 from twisted.internet.defer import Deferred
@@ -147,8 +149,13 @@ class DirectoryBackend:
             raise as_tftp_error(error, "fstat") from error
 
     def _reader(self, file: _Opened) -> IReader:
+        size = file.opened.st_size
+        if not self._root.prompt or file.opened.st_dev != self._root.device:
+            # Even to close it may take long there.
+            release = partial(self._run_blocking, _close_file, file.fd)
+            return FileReader(file.fd, self._run_blocking, release, size, flags=None)
         if self._files is None or self._closed:
-            return FileReader(file.fd, self._run_blocking, size=file.opened.st_size)
+            return FileReader(file.fd, self._run_blocking, size=size)
         return self._files.add(*file)
 
     def _open_writer(self, components: tuple[bytes, ...], size: int | None) -> FileWriter:
@@ -202,6 +209,11 @@ def _must_have_room(directory: int, size: int | None) -> None:
     room = disk.f_bavail * disk.f_frsize
     if size > room:
         raise DiskFull(f"{size} bytes announced, room for {room}")
+
+
+def _close_file(fd: int) -> None:
+    with suppress(OSError):
+        os.close(fd)
 
 
 def _close(reader: IReader) -> None:

@@ -14,7 +14,6 @@ grows is sent as it was (F20), one that is replaced goes on being the old one (F
 too early, which fails the transfer (F18).
 """
 
-import ctypes
 import errno
 import os
 from collections.abc import Callable
@@ -25,6 +24,7 @@ from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from tftpd_tw.backends.confined import as_tftp_error
+from tftpd_tw.backends.filesystems import lives_in_memory
 from tftpd_tw.backends.threads import shielded
 from tftpd_tw.interfaces import Buffer, IReader, RunBlocking
 
@@ -34,19 +34,6 @@ NOWAIT: int | None = getattr(os, "RWF_NOWAIT", None)
 """The flag for preadv2; None where there is none, and a thread reads everything."""
 
 _UNKNOWN_FLAG = (errno.EOPNOTSUPP, errno.ENOSYS)
-_TMPFS, _RAMFS = 0x01021994, 0x858458F6
-
-
-class _StatFS(ctypes.Structure):
-    # The kind of file system comes first on all of Linux; the rest is room for whatever else is written.
-    _fields_ = [("kind", ctypes.c_ulong), ("rest", ctypes.c_char * 512)]
-
-
-def lives_in_memory(fd: int) -> bool:
-    """Whether the file system of ``fd`` is tmpfs or ramfs."""
-    fstatfs = getattr(ctypes.CDLL(None), "fstatfs", None)
-    answer = _StatFS()
-    return fstatfs is not None and fstatfs(fd, ctypes.byref(answer)) == 0 and answer.kind in (_TMPFS, _RAMFS)
 
 
 def _pread(fd: int, length: int, offset: int) -> bytes:
@@ -66,11 +53,11 @@ class FileReader:
 
     _fd: int
     _run_blocking: RunBlocking
-    _release: Callable[[], None] | None = None
+    _release: Callable[[], object] | None = None
     """Called once, instead of closing the descriptor."""
     size: int = -1
     """In bytes, when it was opened (C066); -1 to find out."""
-    _flags: int | None = field(init=False, default=NOWAIT)
+    _flags: int | None = NOWAIT
     """For preadv2 in the reactor thread; None to leave it to a thread."""
     _in_thread: bool = field(init=False, default=False)
     _closed: bool = field(init=False, default=False)
