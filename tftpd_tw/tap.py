@@ -6,7 +6,6 @@ says is read and checked as if it stood in the file. A mistake ends twistd with 
 
 import os
 import sys
-import time
 from collections.abc import Callable
 
 from attrs import frozen
@@ -16,7 +15,9 @@ from twisted.python import usage
 from tftpd_tw import __version__
 from tftpd_tw.service.config_reader import ConfigurationError, Setting, Sources
 from tftpd_tw.service.configuration import Configuration
-from tftpd_tw.service.daemon import StartError, make_service
+from tftpd_tw.service.daemon import make_service
+from tftpd_tw.service.opening import StartError
+from tftpd_tw.service.transfers import use_monotonic_time
 
 
 @frozen
@@ -68,9 +69,16 @@ _OPTIONS = (
         ("performance", "max_retries"),
         "A transfer ends after timeout x (max-retries + 1) seconds of silence. [default: 5]",
     ),
+    _Option(
+        "workers",
+        ("performance", "workers"),
+        "Processes that serve, 1 to 256, or auto: one for each CPU that the daemon may use. [default: 1, the"
+        " daemon itself]",
+    ),
 )
 
 _ANSWER_BROADCAST: Setting = ("network", "answer_broadcast")
+_CPU_AFFINITY: Setting = ("performance", "cpu_affinity")
 
 
 class Options(usage.Options):
@@ -94,6 +102,10 @@ class Options(usage.Options):
     def opt_answer_broadcast(self) -> None:
         """Serve requests that were sent to a broadcast address, as old Cisco devices do. [default: ignore them]"""
         self._given.append(lambda: self._sources.add_option("--answer-broadcast", _ANSWER_BROADCAST, "true"))
+
+    def opt_cpu_affinity(self) -> None:
+        """Pin each worker to one CPU, if there is more than one worker. [default: the kernel moves them]"""
+        self._given.append(lambda: self._sources.add_option("--cpu-affinity", _CPU_AFFINITY, "true"))
 
     def opt_version(self) -> None:
         """Display the version and exit."""
@@ -142,8 +154,5 @@ def makeService(options: Options) -> MultiService:
     """The service for ``options``, on the global reactor: this is twistd's process."""
     from twisted.internet import reactor
 
-    if reactor.seconds is time.time:
-        # Twisted counts in wall-clock time, which is often set only while a machine boots: a step back by an
-        # hour would stop every timer for an hour (F23).
-        reactor.seconds = time.monotonic  # type: ignore[method-assign]
+    use_monotonic_time(reactor)
     return make_service(options.configuration, reactor)

@@ -70,6 +70,8 @@ def test_help(command: tuple[str, ...], tmp_path: Path) -> None:
         "--timeout": "in seconds, 0.1 to 255",
         "--max-retries": "timeout x (max-retries + 1) seconds of silence. [default: 5]",
         "--answer-broadcast": "[default: ignore them]",
+        "--workers": "or auto: one for each CPU that the daemon may use. [default: 1",
+        "--cpu-affinity": "[default: the kernel moves them]",
         "-c, --config": "the command line goes before it",
     }.items():
         described = text[text.index(f" {option}") :]

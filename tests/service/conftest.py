@@ -1,6 +1,70 @@
 """These tests use what the tests with real clients use to run and ask a daemon."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+from twisted.logger import globalLogPublisher
+from worker_kit import Events, Reactor, Start
+
+from tftpd_tw.service.configuration import (
+    Configuration,
+    Filesystem,
+    Folder,
+    Host,
+    Network,
+    Performance,
+    Port,
+    Workers,
+)
+from tftpd_tw.service.supervision import WorkersService
+
 sys.path.insert(0, str(Path(__file__).parents[1] / "clients"))
+
+
+@pytest.fixture
+def events() -> Iterator[Events]:
+    """What is logged."""
+    found: Events = []
+    globalLogPublisher.addObserver(found.append)
+    yield found
+    globalLogPublisher.removeObserver(found.append)
+
+
+@pytest.fixture
+def reactor() -> Reactor:
+    """No real one."""
+    return Reactor()
+
+
+@pytest.fixture
+def configuration(tmp_path: Path) -> Configuration:
+    """Two addresses, two workers."""
+    return Configuration(
+        Network((Host("127.0.0.1"), Host("127.0.0.2")), Port(0), True),
+        Filesystem(Folder(str(tmp_path))),
+        Performance(workers=Workers(2)),
+    )
+
+
+@pytest.fixture
+def start(reactor: Reactor, configuration: Configuration) -> Iterator[Start]:
+    """Start the service; it is ended after the test, without its workers."""
+    started: list[WorkersService] = []
+
+    def start(configuration: Configuration = configuration) -> WorkersService:
+        service = WorkersService(reactor, configuration, 2)
+        started.append(service)
+        service.privilegedStartService()
+        service.startService()
+        return service
+
+    yield start
+    for service in started:
+        if service.running:
+            stopped = service.stopService()
+            for process in reactor.processes:
+                if not process.over:
+                    process.dies()
+            assert stopped.called

@@ -6,8 +6,8 @@ import pytest
 from attrs import evolve
 
 from tftpd_tw.backends.uploading import UploadPolicy
-from tftpd_tw.service.configuration import FIT_MTU, HTTP_OFF, Configuration, HttpAddress
-from tftpd_tw.service.daemon import StartError
+from tftpd_tw.service.configuration import AUTO, FIT_MTU, HTTP_OFF, Configuration, HttpAddress
+from tftpd_tw.service.opening import StartError
 from tftpd_tw.tap import Options
 
 
@@ -68,6 +68,9 @@ def test_only_the_root_is_needed(root: str) -> None:
         ("--timeout", "0.5", "performance", "timeout", 0.5),
         ("--timeout", "255", "performance", "timeout", 255.0),
         ("--max-retries", "0", "performance", "max_retries", 0),
+        ("--workers", "1", "performance", "workers", 1),
+        ("--workers", "256", "performance", "workers", 256),
+        ("--workers", "auto", "performance", "workers", AUTO),
     ],
 )
 def test_each_option_is_a_setting(
@@ -83,9 +86,11 @@ def test_each_option_is_a_setting(
 
 
 def test_an_option_without_a_value(root: str) -> None:
-    """Broadcasts are ignored unless it is there (C037)."""
+    """Broadcasts are ignored unless it is there (C037), and no worker is pinned."""
     assert not configured("--root", root).network.answer_broadcast
     assert configured("--root", root, "--answer-broadcast").network.answer_broadcast
+    assert not configured("--root", root).performance.cpu_affinity
+    assert configured("--root", root, "--cpu-affinity").performance.cpu_affinity
 
 
 def test_several_addresses(root: str) -> None:
@@ -124,6 +129,10 @@ def test_a_folder_whose_name_looks_like_something_else(
         ("--timeout", ".nan", "expected seconds, 0.1 to 255, got nan"),
         ("--timeout", "5s", "expected seconds, 0.1 to 255, got '5s'"),
         ("--max-retries", "1.5", "expected a number, 0 to 1000, got 1.5"),
+        ("--workers", "0", "expected 'auto' or a number, 1 to 256, got 0"),
+        ("--workers", "257", "expected 'auto' or a number, 1 to 256, got 257"),
+        ("--workers", "all", "expected 'auto' or a number, 1 to 256, got 'all'"),
+        ("--workers", "true", "expected 'auto' or a number, 1 to 256, got True"),
         ("--root", "", "expected a folder, got ''"),
         ("--timeout", "2024-99-99", "expected seconds, 0.1 to 255, got '2024-99-99'"),
     ],

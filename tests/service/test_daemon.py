@@ -21,9 +21,8 @@ from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import TestCase
 
 from tftpd_tw.backends.uploading import UploadPolicy
-from tftpd_tw.net import reactor_engine
 from tftpd_tw.protocol.timing import Patience
-from tftpd_tw.service import daemon
+from tftpd_tw.service import opening, transfers
 from tftpd_tw.service.configuration import (
     FIT_MTU,
     HTTP_OFF,
@@ -41,9 +40,11 @@ from tftpd_tw.service.configuration import (
     Seconds,
     WindowSize,
 )
-from tftpd_tw.service.daemon import OpenError, StartError, make_service, make_terms
+from tftpd_tw.service.daemon import make_service
+from tftpd_tw.service.opening import OpenError, StartError
+from tftpd_tw.service.transfers import make_terms
 
-real_bind = reactor_engine.bind_request_socket
+real_bind = opening.bind_request_socket
 
 
 class DaemonCase(TestCase):
@@ -151,7 +152,7 @@ class ServingTests(DaemonCase):
         tree = self.start()
         running = self.fetch(b"file")
         sessions = tree.getServiceNamed("tftp")
-        while not sessions._listener.active:
+        while not sessions._transfers.active:
             await deferLater(reactor, 0)
         stopped = tree.stopService()
         assert not stopped.called
@@ -165,7 +166,7 @@ class ServingTests(DaemonCase):
 
     async def test_stopping_ends_what_does_not_finish(self) -> None:
         """When the time is over the client is told so, and its upload leaves nothing (F22, C114)."""
-        self.patch(daemon, "DRAIN_SECONDS", 0.1)
+        self.patch(transfers, "DRAIN_SECONDS", 0.1)
         tree = self.start()
         with udp() as sock:
             sock.sendto(request(2, b"half"), ("127.0.0.1", self.port))
@@ -211,7 +212,7 @@ class CannotStartTests(DaemonCase):
     def test_a_port_that_is_not_permitted(self) -> None:
         """Who is not root is told what it takes."""
         self.listening_on("127.0.0.1", 69)
-        with patch.object(reactor_engine, "bind_request_socket", side_effect=os_error(errno.EACCES)):
+        with patch.object(opening, "bind_request_socket", side_effect=os_error(errno.EACCES)):
             line = self.refusal()
         assert "cannot listen on UDP 127.0.0.1:69: Permission denied" in line
         assert "ports below 1024 need root or CAP_NET_BIND_SERVICE" in line
@@ -230,7 +231,7 @@ class CannotStartTests(DaemonCase):
     def test_what_no_advice_is_known_for(self) -> None:
         """The system's own words."""
         self.listening_on("127.0.0.1", 69)
-        with patch.object(reactor_engine, "bind_request_socket", side_effect=os_error(errno.ENOBUFS)):
+        with patch.object(opening, "bind_request_socket", side_effect=os_error(errno.ENOBUFS)):
             assert "No buffer space available" in self.refusal()
 
     def test_twistd_sees_it_in_the_background_too(self) -> None:
@@ -264,7 +265,7 @@ class WithoutIpv6Tests(DaemonCase):
                 raise os_error(errno.EAFNOSUPPORT)
             return real_bind(host, port)
 
-        self.patch(reactor_engine, "bind_request_socket", bind)
+        self.patch(opening, "bind_request_socket", bind)
         self.start()
         assert any("0.0.0.0:" in str(event.get("address")) for event in self.events)
         assert await self.fetch(b"file") == b"content"
@@ -272,14 +273,14 @@ class WithoutIpv6Tests(DaemonCase):
     def test_one_that_was_asked_for_by_name_is_missed(self) -> None:
         """Nobody asks for ``::1`` and means IPv4."""
         self.listening_on("::1", 0)
-        with patch.object(reactor_engine, "bind_request_socket", side_effect=os_error(errno.EAFNOSUPPORT)):
+        with patch.object(opening, "bind_request_socket", side_effect=os_error(errno.EAFNOSUPPORT)):
             self.refusal()
 
     def test_the_port_may_be_taken_there(self) -> None:
         """Then the line has the address that was tried."""
         self.listening_on("::", 69)
         errors = [os_error(errno.EAFNOSUPPORT), os_error(errno.EADDRINUSE)]
-        with patch.object(reactor_engine, "bind_request_socket", side_effect=errors):
+        with patch.object(opening, "bind_request_socket", side_effect=errors):
             assert "UDP 0.0.0.0:69: Address already in use" in self.refusal()
 
 

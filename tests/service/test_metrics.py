@@ -3,13 +3,18 @@
 from collections.abc import Callable
 
 import pytest
+from attrs import define
+from prometheus_client import Metric
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
+from twisted.python.failure import Failure
 from twisted.web.test.requesthelper import DummyRequest
 
 from tftpd_tw.backends.memory import MemoryBackend
 from tftpd_tw.net.client import TransferFailed
-from tftpd_tw.telemetry.accounting import RESPONSE_BOUNDS, Accounting, Histogram
-from tftpd_tw.telemetry.prometheus import TransferCollector
+from tftpd_tw.telemetry.accounting import Accounting
+from tftpd_tw.telemetry.prometheus import TransferCollector, WorkerCollector
 from tftpd_tw.testing import MemoryNetwork
 from tftpd_tw.web.site import make_site
 
@@ -188,14 +193,65 @@ def test_no_other_page(get: Callable[..., DummyRequest]) -> None:
     assert get(b"secret").responseCode == 404
 
 
-def test_the_histogram() -> None:
-    """A value on a bound belongs below it, as Prometheus has it."""
-    histogram = Histogram((1.0, 2.0))
-    for value in (0.5, 1.0, 1.5, 2.0, 3.0):
-        histogram.add(value)
-    assert histogram.counts == [2, 2, 1]
-    assert histogram.total == 8.0
-    assert list(RESPONSE_BOUNDS) == sorted(RESPONSE_BOUNDS)
+@define
+class Crew:
+    """Three workers, one of which hangs."""
+
+    serving = 3
+    unresponsive = 1
+    restarts = 5
+
+
+def test_the_workers() -> None:
+    """Only a daemon that has some shows them."""
+    families = {family.name: family.samples[0].value for family in WorkerCollector(Crew()).collect()}
+    assert families == {"tftp_workers": 3, "tftp_workers_unresponsive": 1, "tftp_worker_restarts": 5}
+
+
+def test_figures_that_have_to_be_fetched(network: MemoryNetwork) -> None:
+    """The page waits for them, and does not mind a client that does not."""
+    waiting: list[Deferred[None]] = []
+
+    def refresh() -> "Deferred[None]":
+        waiting.append(Deferred())
+        return waiting[-1]
+
+    site = make_site(TransferCollector(network.records), refresh=refresh)  # type: ignore[arg-type]
+    page = site.resource.getChildWithDefault(b"metrics", None)
+    patient, impatient = DummyRequest([b"metrics"]), DummyRequest([b"metrics"])
+    for request in (patient, impatient):
+        request.render(page)
+        assert request.written == []
+    impatient.processingFailed(Failure(ConnectionDone()))
+    for answer in waiting:
+        answer.callback(None)
+    body = b"".join(patient.written)
+    assert b"tftp_connections_active 0.0" in body
+    assert patient.finished
+    assert patient.responseHeaders.getRawHeaders("content-length") == [str(len(body))]
+    assert impatient.written == []
+
+
+def test_a_page_that_fails() -> None:
+    """The client is told, after a wait too."""
+
+    class Broken:
+        def collect(self) -> list[Metric]:
+            if self.works:
+                return []
+            raise ZeroDivisionError
+
+        works = True
+
+    broken = Broken()
+    site = make_site(broken, refresh=lambda: succeed(None))  # type: ignore[arg-type]
+    broken.works = False
+    request = DummyRequest([b"metrics"])
+    gone = request.notifyFinish()
+    request.render(site.resource.getChildWithDefault(b"metrics", request))
+    failures: list[Failure] = []
+    gone.addErrback(failures.append)
+    assert [failure.type for failure in failures] == [ZeroDivisionError]
 
 
 def test_the_clock_is_the_reactors() -> None:

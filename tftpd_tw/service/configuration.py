@@ -20,11 +20,17 @@ BlockSize = NewType("BlockSize", int)
 WindowSize = NewType("WindowSize", int)
 Seconds = NewType("Seconds", float)
 Count = NewType("Count", int)
+Workers = NewType("Workers", int)
 Host = NewType("Host", str)
 Folder = NewType("Folder", str)
 
 FIT_MTU = BlockSize(0)
 """The block size ``mtu``: as large as the route to the client takes in one piece."""
+
+AUTO = Workers(0)
+"""The number of workers ``auto``: one for each CPU that this process may use."""
+
+MAX_WORKERS = 256
 
 
 @frozen
@@ -72,6 +78,10 @@ class Performance:
     """The longest wait before a repeat."""
     max_retries: Count = Count(5)
     """Repeats at that pace before a transfer is given up."""
+    workers: Workers = Workers(1)
+    """Processes that serve; with 1 it is the daemon's own and no other."""
+    cpu_affinity: bool = False
+    """Pin each worker to one of the CPUs that the daemon may use."""
 
 
 @frozen
@@ -132,6 +142,14 @@ def _count(value: object) -> Count:
     raise _expected("a number, 0 to 1000", value)
 
 
+def _workers(value: object) -> Workers:
+    if value == "auto":
+        return AUTO
+    if isinstance(value, int) and _is_integer(value) and 1 <= value <= MAX_WORKERS:
+        return Workers(value)
+    raise _expected(f"'auto' or a number, 1 to {MAX_WORKERS}", value)
+
+
 def _host(value: object) -> Host:
     try:
         if isinstance(value, str):
@@ -182,6 +200,7 @@ PARSERS: Mapping[type | UnionType | NewType, Callable[[object], object]] = {
     WindowSize: _window_size,
     Seconds: _seconds,
     Count: _count,
+    Workers: _workers,
     Host: _host,
     Folder: _folder,
     UploadPolicy: _uploads,

@@ -5,6 +5,7 @@ Label values come from fixed lists, never from a file name or an address, so tha
 
 from collections.abc import Iterator
 from itertools import accumulate
+from typing import Protocol
 
 from attrs import frozen
 from prometheus_client import Metric
@@ -12,22 +13,47 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from tftpd_tw.interfaces import Direction, Outcome
-from tftpd_tw.telemetry.accounting import Accounting, Histogram
+from tftpd_tw.telemetry.totals import Histogram, Totals
+
+
+class Figures(Protocol):
+    """Where figures come from: one process, or several workers."""
+
+    @property
+    def uptime(self) -> float:
+        """Seconds since the daemon was started."""
+
+    def totals(self) -> Totals:
+        """The figures as they are now."""
+
+
+class Crew(Protocol):
+    """The workers of a daemon that has some."""
+
+    @property
+    def serving(self) -> int:
+        """How many serve."""
+
+    @property
+    def unresponsive(self) -> int:
+        """How many of them did not say their figures in time."""
+
+    @property
+    def restarts(self) -> int:
+        """How many have been replaced so far."""
 
 
 @frozen
 class TransferCollector(Collector):
-    """Gives the figures of ``accounting`` to a registry."""
+    """Gives the figures of ``figures`` to a registry."""
 
-    _accounting: Accounting
+    _figures: Figures
 
     def collect(self) -> Iterator[Metric]:
         """One family after the other."""
-        accounting = self._accounting
-        yield GaugeMetricFamily(
-            "tftp_server_uptime_seconds", "Seconds since the server started.", accounting.uptime
-        )
-        yield GaugeMetricFamily("tftp_connections_active", "Transfers in progress.", len(accounting.active))
+        uptime, totals = self._figures.uptime, self._figures.totals()
+        yield GaugeMetricFamily("tftp_server_uptime_seconds", "Seconds since the server started.", uptime)
+        yield GaugeMetricFamily("tftp_connections_active", "Transfers in progress.", totals.active)
 
         transfers = CounterMetricFamily(
             "tftp_transfers",
@@ -36,7 +62,7 @@ class TransferCollector(Collector):
         )
         for direction in Direction:
             for outcome in Outcome:
-                count = accounting.transfers[direction.value, outcome.value]
+                count = totals.transfers[direction.value, outcome.value]
                 transfers.add_metric([direction.value, outcome.value], count)
         yield transfers
 
@@ -45,12 +71,12 @@ class TransferCollector(Collector):
             "Bytes of payload that clients acknowledged (read) or that came from them in order (write).",
             labels=["direction"],
         )
-        for name, count in accounting.bytes_transferred().items():
-            transferred.add_metric([name], count)
+        for direction in Direction:
+            transferred.add_metric([direction.value], totals.byte_counts[direction.value])
         yield transferred
 
         errors = CounterMetricFamily("tftp_errors", "ERROR packets sent, by their code.", labels=["code"])
-        for code, count in sorted(accounting.errors.items()):
+        for code, count in sorted(totals.errors.items()):
             errors.add_metric([str(code)], count)
         yield errors
 
@@ -59,17 +85,35 @@ class TransferCollector(Collector):
             "Datagrams at the request port that began no transfer and were no proper request.",
             labels=["reason"],
         )
-        for reason, count in sorted(accounting.dropped.items()):
+        for reason, count in sorted(totals.dropped.items()):
             dropped.add_metric([reason], count)
         yield dropped
 
-        yield CounterMetricFamily(
-            "tftp_retransmits", "Packets that were sent again.", value=accounting.retransmits()
-        )
+        yield CounterMetricFamily("tftp_retransmits", "Packets that were sent again.", value=totals.retransmits)
         yield _histogram(
             "tftp_response_time_seconds",
             "Seconds from a request to the first packet of the answer.",
-            accounting.response_time,
+            totals.response_time,
+        )
+
+
+@frozen
+class WorkerCollector(Collector):
+    """Gives the state of the workers to a registry."""
+
+    _crew: Crew
+
+    def collect(self) -> Iterator[Metric]:
+        """One family after the other."""
+        crew = self._crew
+        yield GaugeMetricFamily("tftp_workers", "Worker processes that serve.", crew.serving)
+        yield GaugeMetricFamily(
+            "tftp_workers_unresponsive",
+            "Workers that did not say their figures in time; their last ones are used.",
+            crew.unresponsive,
+        )
+        yield CounterMetricFamily(
+            "tftp_worker_restarts", "Workers that were replaced because they ended.", value=crew.restarts
         )
 
 

@@ -5,28 +5,50 @@ the figures, and imports the global reactor; its encoders are what is used of it
 """
 
 from collections.abc import Callable
+from typing import Any
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 from twisted.web.http import HTTPFactory, Request
 from twisted.web.pages import notFound
 from twisted.web.resource import IResource, Resource
-from twisted.web.server import Site
+from twisted.web.server import NOT_DONE_YET, Site
+
+Render = Callable[[Request], bytes]
+
+Refresh = Callable[[], "Deferred[None]"]
+"""Fetches what a page is about to show; does not fail."""
 
 
 class Page(Resource):
-    """What ``render`` returns."""
+    """What ``render`` returns, after ``refresh`` if there is one."""
 
     isLeaf = True
 
-    def __init__(self, render: Callable[[Request], bytes]) -> None:
+    def __init__(self, render: Render, refresh: Refresh | None = None) -> None:
         super().__init__()
         self._render = render
+        self._refresh = refresh
 
-    def render_GET(self, request: Request) -> bytes:
+    def render_GET(self, request: Any) -> bytes | int:
         """Called for HEAD too."""
-        return self._render(request)
+        if self._refresh is None:
+            return self._render(request)
+        gone: list[Failure] = []
+        request.notifyFinish().addErrback(gone.append)
+
+        def answer(_: None) -> None:
+            if not gone:
+                body = self._render(request)
+                request.setHeader("content-length", str(len(body)))
+                request.write(body)
+                request.finish()
+
+        self._refresh().addCallback(answer).addErrback(lambda failure: request.processingFailed(failure))
+        return NOT_DONE_YET
 
 
 class Root(Resource):
@@ -46,8 +68,8 @@ class QuietSite(Site):
         """Write nothing."""
 
 
-def make_site(*collectors: Collector) -> HTTPFactory:
-    """The site that shows what ``collectors`` give."""
+def make_site(*collectors: Collector, refresh: Refresh | None = None) -> HTTPFactory:
+    """The site that shows what ``collectors`` give, after ``refresh`` if there is one."""
     registry = CollectorRegistry()
     for collector in collectors:
         registry.register(collector)
@@ -62,6 +84,6 @@ def make_site(*collectors: Collector) -> HTTPFactory:
         return b"ok\n"
 
     root = Root()
-    root.putChild(b"metrics", Page(metrics))
+    root.putChild(b"metrics", Page(metrics, refresh))
     root.putChild(b"healthz", Page(health))
     return QuietSite(root)

@@ -1,0 +1,243 @@
+"""The worker's side, in this process: what it does with what the daemon says, and when it ends."""
+
+import json
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attrs import evolve
+from running import ack, data, request, udp
+from twisted.internet import reactor as real_reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
+from twisted.internet.testing import StringTransport
+from twisted.internet.threads import deferToThread
+from twisted.logger import Logger, LogLevel
+from twisted.python.failure import Failure
+from twisted.trial.unittest import TestCase
+
+from tftpd_tw.service import transfers, worker
+from tftpd_tw.service.configuration import Configuration, Filesystem, Folder, Network
+from tftpd_tw.service.messages import ASK_FIGURES, LONGEST_LINE, Assignment, Lines, pack_event, unpack_event
+from tftpd_tw.service.opening import open_request_sockets
+from tftpd_tw.service.worker import Worker
+from tftpd_tw.telemetry.totals import Totals
+
+
+class Reactor:
+    """The real one, but stopping it is only noted."""
+
+    def __init__(self) -> None:
+        self.stopped = 0
+
+    def stop(self) -> None:
+        """Note it."""
+        self.stopped += 1
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(real_reactor, name)
+
+    def __conform__(self, interface: Any) -> Any:
+        return interface(real_reactor)
+
+
+class WorkerCase(TestCase):
+    """A worker whose pipes are in memory and whose socket is real."""
+
+    timeout = 30
+
+    @pytest.fixture(autouse=True)
+    def _folder(self, tmp_path: Path) -> None:
+        self.root = tmp_path / "root"
+        self.root.mkdir()
+        (self.root / "file").write_bytes(b"content")
+
+    def setUp(self) -> None:
+        self.reactor = Reactor()
+        self.worker = Worker(self.reactor)
+        self.pipe = StringTransport()
+        # Unlike this one, the transport of a process tells the protocol that all is written.
+        self.pipe.loseConnection = lambda: self.worker.connectionLost(Failure(Exception()))  # type: ignore[method-assign]
+        self.worker.makeConnection(self.pipe)
+        self.configuration = Configuration(
+            Network(("127.0.0.1",), 0, True),  # type: ignore[arg-type]
+            Filesystem(Folder(str(self.root))),
+        )
+
+    def begin(self, number: int = 1) -> None:
+        """Give it something to do."""
+        [[sock]] = open_request_sockets(self.configuration.network)
+        self.port = sock.getsockname()[1]
+        self.patch(worker, "FIRST_SOCKET", sock.detach())
+        self.patch(worker, "FOLDER", -1)
+        self.worker.dataReceived(Assignment(number, self.configuration, 1).line())
+
+    def said(self) -> list[Any]:
+        """The messages since the last look."""
+        messages = [json.loads(line) for line in self.pipe.value().splitlines()]
+        self.pipe.clear()
+        return messages
+
+    def exchange(self) -> None:
+        """Read a file of one block."""
+        with udp() as sock:
+            sock.sendto(request(1, b"file"), ("127.0.0.1", self.port))
+            packet, peer = sock.recvfrom(1024)
+            assert packet == data(1, b"content")
+            sock.sendto(ack(1), peer)
+
+    async def figures(self) -> Totals:
+        """What it has counted, once nothing is in progress."""
+        while True:
+            self.worker.dataReceived(ASK_FIGURES)
+            totals = Totals.from_snapshot(self.said()[-1]["figures"])
+            if not totals.active:
+                return totals
+            await deferLater(real_reactor, 0)
+
+    async def test_it_serves(self) -> None:
+        """It says that it does, serves, and says how much."""
+        self.begin()
+        assert self.said() == [{"ready": True}]
+        await deferToThread(self.exchange)
+        totals = await self.figures()
+        assert totals.transfers == {("read", "completed"): 1}
+        assert totals.byte_counts == {"read": 7}
+        self.worker.end()
+        assert (self.reactor.stopped, self.worker.status) == (1, 0)
+
+    async def test_only_the_first_counts_broadcasts(self) -> None:
+        """All of them get each."""
+        for number, expected in ((1, {"broadcast": 1, "malformed": 2}), (2, {"malformed": 2})):
+            self.setUp()
+            self.begin(number)
+            for why in ("broadcast", "malformed", "malformed"):
+                self.worker._accounting.datagram_dropped(why)
+            for _ in range(2):
+                assert (await self.figures()).dropped == expected
+            self.worker.end()
+
+    async def test_its_daemon_is_gone(self) -> None:
+        """The pipe closes: it ends, after what is in progress."""
+        self.patch(transfers, "DRAIN_SECONDS", 0.1)
+        self.begin()
+        with udp() as sock:
+            sock.sendto(request(1, b"file"), ("127.0.0.1", self.port))
+            await deferToThread(sock.recv, 1024)
+            self.worker.connectionLost(Failure(Exception()))
+            self.worker.end()
+            assert not self.reactor.stopped
+            while not self.reactor.stopped:
+                await deferLater(real_reactor, 0.01)
+        assert self.reactor.stopped == 1
+
+    def test_it_is_ended_before_it_began(self) -> None:
+        """Then there is nothing to wait for, and what comes later is not done."""
+        self.worker.connectionLost(Failure(Exception()))
+        assert self.reactor.stopped == 1
+        self.worker.dataReceived(Assignment(1, self.configuration, 1).line())
+        assert self.said() == []
+
+    def test_a_folder_that_cannot_be_opened(self) -> None:
+        """One line, and an end that says so."""
+        self.configuration = evolve(self.configuration, filesystem=Filesystem(Folder("/does/not/exist")))
+        events: list[Any] = []
+        self.patch(worker, "log", Logger(observer=events.append, namespace="test"))
+        self.begin()
+        assert events[0]["text"] == "tftpd: cannot serve the folder /does/not/exist: No such file or directory"
+        assert (self.reactor.stopped, self.worker.status) == (1, 1)
+        socket.socket(fileno=worker.FIRST_SOCKET).close()
+
+    def test_orders_that_make_no_sense(self) -> None:
+        """The same, with a traceback for whoever has to find out."""
+        events: list[Any] = []
+        self.patch(worker, "log", Logger(observer=events.append, namespace="test"))
+        self.worker.dataReceived(b"{}\n")
+        assert [event["log_level"] for event in events] == [LogLevel.critical] * 2
+        assert (self.reactor.stopped, self.worker.status) == (1, 1)
+
+    def test_its_log(self) -> None:
+        """Each event is a message."""
+        Logger(observer=self.worker, namespace="a.b").info("{n} times", n=3)
+        [message] = self.said()
+        assert message["log"]["text"] == "3 times"
+
+    def test_a_daemon_that_does_not_read(self) -> None:
+        """What cannot be written is counted, not kept: transfers go on and memory does not grow."""
+        log = Logger(observer=self.worker, namespace="a.b")
+        self.patch(worker, "log", log)
+        assert self.pipe.producer is self.worker
+        self.worker.pauseProducing()
+        for _ in range(5):
+            log.info("lost")
+        assert self.said() == []
+        self.worker.resumeProducing()
+        [message] = self.said()
+        assert message["log"]["text"] == "5 log lines were lost while the daemon did not read them"
+        log.info("not lost")
+        assert len(self.said()) == 1
+        self.worker.resumeProducing()
+        assert self.said() == []
+        self.worker.stopProducing()
+        log.info("nobody is there")
+        assert self.said() == []
+
+    def test_the_last_lines_are_written(self) -> None:
+        """It ends when they are."""
+        closed: Deferred[None] = Deferred()
+        self.pipe.loseConnection = lambda: closed.callback(None)  # type: ignore[method-assign]
+        self.worker.end()
+        assert closed.called
+        assert not self.reactor.stopped
+        self.worker.connectionLost(Failure(Exception()))
+        assert self.reactor.stopped == 1
+
+
+def events_of(write: Any) -> list[Any]:
+    """What a logger emits."""
+    events: list[Any] = []
+    write(Logger(observer=events.append, namespace="a.b"))
+    return events
+
+
+def test_an_event_travels() -> None:
+    """Text, level, name, time and simple fields arrive; objects are only in the text."""
+    [event] = events_of(lambda log: log.warn("{name} {thing} {n}", name="x", thing={1, 2}, n=3))
+    found = unpack_event(json.loads(json.dumps(pack_event(event)))["log"], 4)
+    assert found["text"] == "x {1, 2} 3"
+    assert (found["name"], found["n"], found["worker"]) == ("x", 3, 4)
+    assert "thing" not in found
+    assert found["log_level"] is LogLevel.warn
+    assert found["log_time"] == event["log_time"]
+
+
+def test_a_failure_travels() -> None:
+    """With its traceback."""
+
+    def write(log: Logger) -> None:
+        try:
+            raise ValueError("broken")
+        except ValueError:
+            log.failure("it is")
+
+    [event] = events_of(write)
+    text = pack_event(event)["log"]["text"]
+    assert text.startswith("it is\nTraceback")
+    assert "ValueError: broken" in text
+
+
+def test_an_event_that_is_too_long() -> None:
+    """It is cut, so that its line is no longer than a line may be."""
+    [event] = events_of(lambda log: log.info("{text}", text="x" * LONGEST_LINE))
+    assert len(pack_event(event)["log"]["text"]) == 1 << 16
+
+
+def test_lines() -> None:
+    """They are whole, whatever the pieces; what never ends is dropped."""
+    lines = Lines()
+    assert lines.feed(b"a") == []
+    assert lines.feed(b"b\nc\n\nd") == [b"ab", b"c", b""]
+    assert lines.feed(b"\n") == [b"d"]
+    assert lines.feed(b"x" * (LONGEST_LINE + 1)) == []
+    assert lines.feed(b"y\n") == [b"y"]

@@ -1,0 +1,118 @@
+"""What the daemon and its workers say to each other: lines of JSON on two pipes.
+
+==========  ======================================================
+to worker   its :class:`Assignment`, once; then :data:`ASK_FIGURES`
+to daemon   ``{"ready": true}`` once it serves; ``{"figures": ...}``
+            for each question; ``{"log": ...}`` for each log event
+==========  ======================================================
+
+A worker finds these descriptors: its standard input is the pipe from the daemon, :data:`REPLIES` the one back,
+:data:`FOLDER` the folder to serve, and from :data:`FIRST_SOCKET` on are the request sockets. What it writes to
+its standard output or error, which only a crash does, becomes log lines too.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import define, frozen
+from cattrs.preconf.json import make_converter
+from twisted.logger import LogEvent, LogLevel, formatEvent
+
+from tftpd_tw.service.configuration import Configuration
+
+REPLIES = 3
+FOLDER = 4
+FIRST_SOCKET = 5
+
+ASK_FIGURES = b'{"ask": "figures"}\n'
+
+LONGEST_LINE = 1 << 20
+"""Bytes; what is longer is no message."""
+
+LONGEST_TEXT = 1 << 16
+"""Characters of a log line that are kept."""
+
+Message = Mapping[str, Any]
+
+_converter = make_converter()
+
+
+@frozen
+class Assignment:
+    """What a worker has to do."""
+
+    number: int
+    """Its own, from 1."""
+    configuration: Configuration
+    sockets: int
+    """How many request sockets it has got."""
+    cpu: int | None = None
+    """Where it must run; None for anywhere."""
+
+    def line(self) -> bytes:
+        """As a message."""
+        return _converter.dumps(self).encode() + b"\n"
+
+    @classmethod
+    def from_line(cls, line: bytes) -> "Assignment":
+        """What :meth:`line` gave."""
+        return _converter.loads(line, cls)
+
+
+def encode(message: Message) -> bytes:
+    """A line."""
+    return json.dumps(message).encode() + b"\n"
+
+
+def pack_event(event: LogEvent) -> Message:
+    """A log event as a message: its text, and those of its fields that JSON has a word for."""
+    text = formatEvent(event)
+    if (failure := event.get("log_failure")) is not None:
+        text = f"{text}\n{failure.getTraceback()}"
+    fields = {
+        name: value
+        for name, value in event.items()
+        if not name.startswith("log_") and isinstance(value, str | int | float | None)
+    }
+    return {
+        "log": {
+            "time": event["log_time"],
+            "level": event["log_level"].name,
+            "namespace": event["log_namespace"],
+            "text": text[:LONGEST_TEXT],
+            "fields": fields,
+        }
+    }
+
+
+def unpack_event(packed: Message, worker: int) -> LogEvent:
+    """The event again, as one of ``worker``, which shows in its line and as a field.
+
+    :raises KeyError: there is something missing
+    """
+    level = LogLevel.lookupByName(packed["level"])
+    return {
+        **packed["fields"],
+        "worker": worker,
+        "text": packed["text"],
+        "log_format": "{text}",
+        "log_time": packed["time"],
+        "log_level": level,
+        "log_namespace": packed["namespace"],
+        "log_system": f"{packed['namespace']}#{level.name} worker {worker}",
+    }
+
+
+@define
+class Lines:
+    """Whole lines out of pieces."""
+
+    _rest: bytes = b""
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The lines that ``data`` completes, without their ends."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        if len(self._rest) > LONGEST_LINE:
+            self._rest = b""
+        return lines

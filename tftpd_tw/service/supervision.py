@@ -1,0 +1,252 @@
+"""The daemon when it has workers: it opens, hands out, watches and adds up, and serves nobody itself.
+
+Each worker gets one socket for every address, which shares the address with those of the other workers: the
+kernel gives each client to one of them, by a hash of the client's address and port, so that a repeated request
+comes to the worker that knows it. Only the daemon may bind, and only before it gave up root; workers inherit.
+
+When a worker dies, its transfers die with it, and nobody else's. Its sockets are still open here, so the kernel
+goes on giving it the same share of the clients: their requests wait in the sockets' buffers until the next
+worker takes them, in order and with their repeats, which it folds into one transfer each. That is after
+:data:`FIRST_PAUSE` and the fraction of a second that it takes to start; a worker that dies again and again is
+waited for up to :data:`LONGEST_PAUSE`, and the kernel then drops what the buffer has no room for, as with a
+packet that is lost. Closing the sockets instead would make the kernel deal all clients anew, running and waiting
+ones, and what has waited would be lost.
+"""
+
+import os
+import socket
+import sys
+from typing import Any
+
+from attrs import evolve
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, gatherResults, succeed
+from twisted.logger import Logger
+
+from tftpd_tw.net.engine import from_socket_address
+from tftpd_tw.service.configuration import Configuration
+from tftpd_tw.service.cpus import cpus
+from tftpd_tw.service.messages import FIRST_SOCKET, FOLDER, REPLIES, Assignment
+from tftpd_tw.service.opening import OpenError, open_request_sockets
+from tftpd_tw.service.transfers import DRAIN_SECONDS, Storage
+from tftpd_tw.service.worker_process import WorkerProcess
+from tftpd_tw.telemetry.totals import Totals
+
+log = Logger()
+
+FIRST_PAUSE = 1.0
+"""Seconds before a worker that ended is replaced; twice as long each time that it happens again."""
+
+LONGEST_PAUSE = 30.0
+
+GOOD_LIFE = 60.0
+"""Seconds after which a worker's end counts as the first one."""
+
+KILL_AFTER = DRAIN_SECONDS + 5
+"""Seconds that a worker has to stop."""
+
+
+class Post:
+    """The place of one worker, who is replaced when he ends."""
+
+    def __init__(self, crew: "WorkersService", number: int) -> None:
+        self._crew = crew
+        self._number = number
+        self._clock = crew.reactor
+        self._began = 0.0
+        self._failures = 0
+        self._timer: Any = None
+        self._empty: Deferred[None] | None = None
+        self.process: WorkerProcess | None = None
+        """Who fills it, if anybody does."""
+        self.restarts = 0
+        """How often he was replaced."""
+
+    def fill(self) -> None:
+        """Start a process."""
+        self._timer = None
+        self._began = self._clock.seconds()
+        self.process = process = self._crew.new_process(self._number, self._ended)
+        try:
+            self._crew.spawn(process, self._number)
+        except OSError as error:
+            self._ended(process, f"it could not be started: {error.strerror}")
+
+    def stop(self) -> "Deferred[None]":
+        """Have him end, and don't replace him; fires when he is gone."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self.process is None:
+            return succeed(None)
+        self._empty = Deferred()
+        self.process.terminate()
+        self._timer = self._clock.callLater(KILL_AFTER, self.process.kill)
+        return self._empty
+
+    def _ended(self, process: WorkerProcess, how: str) -> None:
+        self.process = None
+        self._crew.departed(process)
+        if self._empty is not None:
+            if self._timer.active():
+                self._timer.cancel()
+            if how != "status 0":
+                log.warn("worker {worker} (pid {pid}) ended: {how}", worker=self._number, pid=process.pid, how=how)
+            self._empty.callback(None)
+            return
+        if self._clock.seconds() - self._began >= GOOD_LIFE:
+            self._failures = 0
+        pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2**self._failures)
+        self._failures += 1
+        log.error(
+            "worker {worker} (pid {pid}) ended: {how}; the next one starts in {pause:.0f} s",
+            worker=self._number,
+            pid=process.pid,
+            how=how,
+            pause=pause,
+        )
+        self._timer = self._clock.callLater(pause, self._replace)
+
+    def _replace(self) -> None:
+        self.restarts += 1
+        self.fill()
+
+
+class WorkersService(Service):
+    """Request ports over a folder, served by ``count`` processes. It is also their figures."""
+
+    name = "tftp"
+
+    def __init__(self, reactor: Any, configuration: Configuration, count: int) -> None:
+        self.reactor = reactor
+        self._configuration = configuration
+        self._count = count
+        self._started_at = reactor.seconds()
+        self._storage: Storage | None = None
+        self._folder = -1
+        self._sockets: list[list[socket.socket]] = []
+        self._posts: list[Post] = []
+        self._departed = Totals()
+        self._scrapes: list[Deferred[None]] = []
+
+    def privilegedStartService(self) -> None:
+        """Open the folder and the ports.
+
+        :raises OpenError: one of them cannot be opened
+        """
+        super().privilegedStartService()
+        configuration = self._configuration
+        if configuration.performance.cpu_affinity and not hasattr(os, "sched_setaffinity"):
+            raise OpenError("--cpu-affinity: this system cannot pin a process to a CPU")
+        self._storage = Storage(self.reactor, configuration.filesystem)
+        self._folder = os.open(configuration.filesystem.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._sockets = open_request_sockets(configuration.network, self._count)
+        for first, *_ in self._sockets:
+            log.info(
+                "serving {root} on UDP {address}",
+                root=configuration.filesystem.root,
+                address=str(from_socket_address(first.getsockname())),
+            )
+
+    def startService(self) -> None:
+        """Start the workers, as the user that twistd has become.
+
+        :raises OpenError: that user may not do so
+        """
+        super().startService()
+        effective = os.access in os.supports_effective_ids
+        if not sys.executable or not os.access(sys.executable, os.X_OK, effective_ids=effective):
+            raise OpenError(
+                f"--workers: uid {os.geteuid()} may not run {sys.executable or 'Python'}, as each worker must:"
+                " install it where everybody may read, use no chroot, or use one worker"
+            )
+        assert self._storage is not None
+        self._storage.start()
+        self._storage.clean()
+        self._posts = [Post(self, number) for number in range(1, self._count + 1)]
+        for post in self._posts:
+            post.fill()
+
+    def stopService(self) -> "Deferred[None]":
+        """Have all workers drain; fires when none is left."""
+        super().stopService()
+        for sock in (sock for group in self._sockets for sock in group):
+            sock.close()
+        self._sockets = []
+
+        def finish(_: object) -> None:
+            os.close(self._folder)
+            assert self._storage is not None
+            self._storage.close()
+
+        return gatherResults([post.stop() for post in self._posts]).addCallback(finish)
+
+    def new_process(self, number: int, on_ended: Any) -> WorkerProcess:
+        """Worker ``number``, not yet started.
+
+        A broadcast reaches every socket on its port, so that only one worker may answer it.
+        """
+        configuration, mask = self._configuration, cpus()
+        answer = configuration.network.answer_broadcast and number == 1
+        network = evolve(configuration.network, answer_broadcast=answer)
+        cpu = mask[(number - 1) % len(mask)] if configuration.performance.cpu_affinity else None
+        assignment = Assignment(number, evolve(configuration, network=network), len(self._sockets), cpu)
+        return WorkerProcess(assignment, self.reactor, on_ended)
+
+    def spawn(self, process: WorkerProcess, number: int) -> None:
+        """Start ``process``. It imports what this process would, and nothing from the current folder.
+
+        :raises OSError: the system has no room for it
+        """
+        sockets = [group[number - 1] for group in self._sockets]
+        self.reactor.spawnProcess(
+            process,
+            sys.executable,
+            [sys.executable, "-P", "-m", "tftpd_tw.service.worker", str(number)],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            childFDs={0: "w", 1: "r", 2: "r", REPLIES: "r", FOLDER: self._folder}
+            | {FIRST_SOCKET + index: sock.fileno() for index, sock in enumerate(sockets)},
+        )
+
+    def departed(self, process: WorkerProcess) -> None:
+        """``process`` is gone; what it has counted stays."""
+        self._departed += process.totals.ended()
+
+    def refresh(self) -> "Deferred[None]":
+        """Ask every worker for its figures; fires when they are there, or too late. Never fails."""
+        waiting: Deferred[None] = Deferred()
+        self._scrapes.append(waiting)
+        if len(self._scrapes) == 1:
+            gatherResults([process.ask() for process in self._processes()]).addCallback(self._refreshed)
+        return waiting
+
+    @property
+    def uptime(self) -> float:
+        """Seconds since the daemon was started."""
+        return float(self.reactor.seconds() - self._started_at)
+
+    def totals(self) -> Totals:
+        """The figures of all workers, those that are gone included."""
+        return sum((process.totals for process in self._processes()), self._departed)
+
+    @property
+    def serving(self) -> int:
+        """How many workers serve."""
+        return sum(process.ready for process in self._processes())
+
+    @property
+    def unresponsive(self) -> int:
+        """How many of them did not say their figures in time."""
+        return sum(process.ready and not process.responsive for process in self._processes())
+
+    @property
+    def restarts(self) -> int:
+        """How many workers have been replaced."""
+        return sum(post.restarts for post in self._posts)
+
+    def _processes(self) -> list[WorkerProcess]:
+        return [post.process for post in self._posts if post.process is not None]
+
+    def _refreshed(self, _: object) -> None:
+        scrapes, self._scrapes = self._scrapes, []
+        for waiting in scrapes:
+            waiting.callback(None)

@@ -1,0 +1,137 @@
+"""What serves: a folder, its threads and a listener over request sockets that somebody has opened.
+
+The daemon of one process has one of these; with several workers each of them has.
+"""
+
+import socket
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
+from twisted.python.threadpool import ThreadPool
+
+from tftpd_tw.backends.directory import DirectoryBackend
+from tftpd_tw.backends.uploading import UploadPolicy
+from tftpd_tw.interfaces import Address
+from tftpd_tw.net.listener import Listener
+from tftpd_tw.net.reactor_engine import ReactorEngine
+from tftpd_tw.net.serving import Server, Terms
+from tftpd_tw.protocol.options import MAX_BLKSIZE, Policy
+from tftpd_tw.protocol.timing import Patience
+from tftpd_tw.service.configuration import FIT_MTU, Configuration, Filesystem, Performance
+from tftpd_tw.service.opening import OpenError
+from tftpd_tw.telemetry.accounting import Accounting
+from tftpd_tw.telemetry.transfer_log import TransferLog
+
+log = Logger()
+
+DRAIN_SECONDS = 10.0
+"""How long running transfers may take to finish when the daemon is stopped."""
+
+STORAGE_THREADS = 8
+"""Threads for whatever may wait for a disk."""
+
+
+class Storage:
+    """The folder, and the threads that wait for its disk."""
+
+    def __init__(self, reactor: Any, filesystem: Filesystem, path: str | None = None) -> None:
+        """Open the folder.
+
+        :param path: another path of the same folder
+        :raises OpenError: it cannot be opened
+        """
+        self._reactor = reactor
+        self._threads = ThreadPool(0, STORAGE_THREADS, "tftpd-storage")
+        try:
+            self.backend = DirectoryBackend(
+                path or filesystem.root, uploads=filesystem.uploads, run_blocking=self._in_thread
+            )
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            raise OpenError(f"cannot serve the folder {filesystem.root}: {reason}") from None
+
+    def start(self) -> None:
+        """Start the threads: after twistd has gone to the background and given up root."""
+        self._threads.start()
+
+    def clean(self) -> "Deferred[None]":
+        """Remove what uploads of an earlier run have left; never fails."""
+        if self.backend.uploads is UploadPolicy.DENY:
+            return succeed(None)
+        cleaning = self.backend.clean().addCallback(_cleaned)
+        return cleaning.addErrback(
+            lambda failure: log.failure("Could not clean up after earlier uploads", failure)
+        )
+
+    def close(self) -> None:
+        """Wait for the threads, and let go of the folder."""
+        self._threads.stop()
+        self.backend.close()
+
+    def _in_thread(self, function: Any, *arguments: Any) -> "Deferred[Any]":
+        return deferToThreadPool(self._reactor, self._threads, function, *arguments)
+
+
+class Transfers:
+    """Serves ``storage`` on ``sockets``, which it takes over."""
+
+    def __init__(
+        self,
+        reactor: Any,
+        configuration: Configuration,
+        storage: Storage,
+        sockets: Iterable[socket.socket],
+        accounting: Accounting,
+    ) -> None:
+        self._storage = storage
+        engine = ReactorEngine(reactor)
+        terms = make_terms(configuration.performance)
+        server = Server(engine, storage.backend, terms, (accounting, TransferLog()))
+        self._listener = Listener(server, configuration.network.answer_broadcast)
+        self.addresses: list[Address] = []
+        """Where it serves."""
+        for sock in sockets:
+            address = engine.adopt(sock)
+            self.addresses.append(self._listener.listen(address.host, address.port))
+
+    @property
+    def active(self) -> int:
+        """Transfers in progress."""
+        return self._listener.active
+
+    def stop(self) -> "Deferred[None]":
+        """Take no new requests, let transfers finish for :data:`DRAIN_SECONDS`, and close the storage."""
+        if self.active:
+            log.info(
+                "stopping: {count} transfers have {seconds:.0f} seconds", count=self.active, seconds=DRAIN_SECONDS
+            )
+
+        def finish(result: object) -> object:
+            self._storage.close()
+            return result
+
+        return self._listener.drain(DRAIN_SECONDS).addBoth(finish)
+
+
+def make_terms(performance: Performance) -> Terms:
+    """How clients are treated, from the section that says so."""
+    fit_mtu = performance.block_size == FIT_MTU
+    policy = Policy(MAX_BLKSIZE if fit_mtu else performance.block_size, performance.window_size)
+    return Terms(policy, Patience(performance.timeout, performance.max_retries), fit_mtu)
+
+
+def use_monotonic_time(reactor: Any) -> None:
+    """Twisted counts in wall-clock time, which is often set only while a machine boots: a step back by an hour
+    would stop every timer for an hour (F23).
+    """
+    if reactor.seconds is time.time:
+        reactor.seconds = time.monotonic
+
+
+def _cleaned(count: int) -> None:
+    if count:
+        log.info("removed {count} unfinished uploads of an earlier run", count=count)

@@ -1,0 +1,173 @@
+"""A worker: one of several processes that serve, over sockets that the daemon has opened.
+
+``python -m tftpd_tw.service.worker`` is started by :mod:`~tftpd_tw.service.supervision`, and by nobody else. It
+ends, letting transfers finish, on SIGTERM and when the pipe from the daemon closes, which it does whatever the
+daemon dies of. What the terminal sends to all, SIGINT and SIGHUP, is the daemon's to act upon.
+"""
+
+import os
+import signal
+import socket
+import sys
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.protocol import connectionDone
+from twisted.internet.stdio import StandardIO
+from twisted.logger import ILogObserver, LogEvent, Logger, globalLogBeginner
+from twisted.protocols.basic import LineOnlyReceiver
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from tftpd_tw.service.messages import (
+    FIRST_SOCKET,
+    FOLDER,
+    LONGEST_LINE,
+    REPLIES,
+    Assignment,
+    Message,
+    encode,
+    pack_event,
+)
+from tftpd_tw.service.opening import OpenError
+from tftpd_tw.service.transfers import Storage, Transfers, use_monotonic_time
+from tftpd_tw.telemetry.accounting import Accounting
+
+log = Logger()
+
+
+@implementer(ILogObserver)
+class Worker(LineOnlyReceiver):
+    """The worker's end of the pipes; the first line is what to do. As a log observer it sends what is logged."""
+
+    delimiter = b"\n"
+    MAX_LENGTH = LONGEST_LINE
+    transport: Any
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+        self._accounting = Accounting(reactor)
+        self._number = 0
+        self._transfers: Transfers | None = None
+        self._ending = False
+        self._finished = False
+        self._connected = False
+        self._paused = False
+        self._lost = 0
+        self.status = 0
+        """With which the process will end."""
+
+    def connectionMade(self) -> None:  # noqa: N802 - Twisted's
+        """The pipes are there."""
+        self._connected = True
+        self.transport.registerProducer(self, True)
+
+    def lineReceived(self, line: bytes) -> None:  # noqa: N802 - Twisted's
+        """The daemon says what to do, or asks."""
+        if self._transfers is not None:
+            self._send({"figures": self._figures()})
+        elif not self._ending:
+            try:
+                self._begin(Assignment.from_line(line))
+            except OpenError as error:
+                self._fail(str(error))
+            except Exception:
+                log.failure("The worker cannot start")
+                self._fail("it cannot start")
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The daemon is gone, or all is said."""
+        self._connected = False
+        if self._finished:
+            self._reactor.stop()
+        else:
+            self.end()
+
+    def end(self) -> None:
+        """Let transfers finish, and end the process. May be called again."""
+        if not self._ending:
+            self._ending = True
+            done: Deferred[None] = self._transfers.stop() if self._transfers is not None else succeed(None)
+            done.addErrback(lambda failure: log.failure("Could not stop", failure)).addCallback(self._finish)
+
+    def __call__(self, event: LogEvent) -> None:
+        """The daemon's log is the log."""
+        if self._paused:
+            self._lost += 1
+        else:
+            self._send(pack_event(event))
+
+    def pauseProducing(self) -> None:  # noqa: N802 - Twisted's
+        """The daemon does not read. Transfers matter more than the log of them."""
+        self._paused = True
+
+    def resumeProducing(self) -> None:  # noqa: N802 - Twisted's
+        """It does again."""
+        self._paused = False
+        if lost := self._lost:
+            self._lost = 0
+            log.warn("{count} log lines were lost while the daemon did not read them", count=lost)
+
+    def stopProducing(self) -> None:
+        """It has closed its end."""
+        self._paused = True
+
+    def _begin(self, assignment: Assignment) -> None:
+        self._number = assignment.number
+        if assignment.cpu is not None:
+            os.sched_setaffinity(0, {assignment.cpu})
+        # The folder that the daemon has opened, whatever is now at its path and wherever /proc is missing.
+        path = f"/proc/self/fd/{FOLDER}"
+        configuration = assignment.configuration
+        storage = Storage(self._reactor, configuration.filesystem, path if os.path.isdir(path) else None)
+        storage.start()
+        sockets = [socket.socket(fileno=FIRST_SOCKET + index) for index in range(assignment.sockets)]
+        self._transfers = Transfers(self._reactor, configuration, storage, sockets, self._accounting)
+        self._send({"ready": True})
+
+    def _figures(self) -> dict[str, Any]:
+        totals = self._accounting.totals()
+        if self._number > 1:
+            # Each worker gets every broadcast; the first one counts them.
+            totals.dropped = totals.dropped.copy()
+            totals.dropped.pop("broadcast", None)
+        return totals.snapshot()
+
+    def _send(self, message: Message) -> None:
+        if self._connected:
+            self.transport.write(encode(message))
+
+    def _fail(self, text: str) -> None:
+        log.critical("{text}", text=text)
+        self.status = 1
+        self.end()
+
+    def _finish(self, _: object) -> None:
+        self._finished = True
+        if self._connected:
+            # Once all is written; connectionLost() follows.
+            self.transport.unregisterProducer()
+            self.transport.loseConnection()
+        else:
+            self._reactor.stop()
+
+
+def main() -> None:
+    """Run until the daemon has had enough."""
+    from twisted.internet import reactor as installed
+
+    reactor: Any = installed
+
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    use_monotonic_time(reactor)
+    worker = Worker(reactor)
+    signal.signal(signal.SIGTERM, lambda *_: reactor.callFromThread(worker.end))
+    StandardIO(worker, stdin=0, stdout=REPLIES)  # type: ignore[call-arg]
+    globalLogBeginner.beginLoggingTo([worker])
+    reactor.run(installSignalHandlers=False)
+    sys.exit(worker.status)
+
+
+if __name__ == "__main__":
+    main()
