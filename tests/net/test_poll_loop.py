@@ -156,3 +156,14 @@ def test_auto_takes_the_loop_where_it_works(reactor):
     waker = reactor.__dict__.pop("waker")
     assert ENGINES["auto"](reactor)._watcher is reactor
     reactor.waker = waker
+
+
+def test_the_last_socket_may_close_the_loop(loop):
+    """A handler may find that all is over, and the loop ends in the middle of its turn."""
+    pipe = Pipe(lambda: loop.close())
+    loop.addReader(pipe)
+    pipe.ring()
+    loop.doRead()
+    assert not loop.busy
+    assert loop.fileno() == -1
+    loop.close = lambda: None

@@ -3,6 +3,7 @@
 import errno
 import os
 import socket
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -21,8 +22,11 @@ from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import TestCase
 
 from tftpd_tw.backends.uploading import UploadPolicy
+from tftpd_tw.net.engines import ENGINES, PollEngine
+from tftpd_tw.net.reactor_engine import ReactorEngine
 from tftpd_tw.protocol.timing import Patience
 from tftpd_tw.service import opening, transfers
+from tftpd_tw.service.config_reader import ConfigurationError, Sources
 from tftpd_tw.service.configuration import (
     FIT_MTU,
     HTTP_OFF,
@@ -287,3 +291,29 @@ class WithoutIpv6Tests(DaemonCase):
 def os_error(number: int) -> OSError:
     """As the system raises it."""
     return OSError(number, os.strerror(number))
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("auto", PollEngine), ("poll", PollEngine), ("reactor", ReactorEngine)]
+)
+def test_the_engine_is_chosen_by_name(tmp_path, name, kind):
+    """``performance.engine`` says how sockets are waited for; the best that works is the default."""
+    file = tmp_path / "tftpd.yaml"
+    file.write_text(f"performance: {{engine: {name}}}\nfilesystem: {{root: .}}\n")
+    sources = Sources()
+    sources.add_file(str(file))
+    engine = sources.configuration().performance.engine
+    with closing(ENGINES[engine](reactor)) as made:
+        assert type(made) is kind
+
+
+def test_an_unknown_engine_is_a_mistake(tmp_path):
+    """The names that there are are told."""
+    file = tmp_path / "tftpd.yaml"
+    file.write_text("performance: {engine: steam}\n")
+    sources = Sources()
+    sources.add_file(str(file))
+    with pytest.raises(
+        ConfigurationError, match="tftpd.yaml:1: performance.engine: expected one of auto, poll, reactor"
+    ):
+        sources.configuration()

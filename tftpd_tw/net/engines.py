@@ -7,13 +7,21 @@ from tftpd_tw.net.poll_loop import PollLoop, can_poll
 from tftpd_tw.net.reactor_engine import ReactorEngine
 
 
-def _auto(reactor: Any) -> ReactorEngine:
-    return _poll(reactor) if can_poll(reactor) else ReactorEngine(reactor)
+class PollEngine(ReactorEngine):
+    """Sockets in a loop of our own inside ``reactor``."""
+
+    def __init__(self, reactor: Any) -> None:
+        self._loop = PollLoop(reactor)
+        super().__init__(reactor, self._loop)
+
+    def close(self) -> None:
+        """Close the loop, and every socket that is still in it."""
+        self._loop.close()
 
 
-def _poll(reactor: Any) -> ReactorEngine:
-    return ReactorEngine(reactor, PollLoop(reactor))
+def _best(reactor: Any) -> ReactorEngine:
+    return PollEngine(reactor) if can_poll(reactor) else ReactorEngine(reactor)
 
 
-ENGINES: dict[str, Callable[[Any], ReactorEngine]] = {"auto": _auto, "poll": _poll, "reactor": ReactorEngine}
+ENGINES: dict[str, Callable[[Any], ReactorEngine]] = {"auto": _best, "poll": PollEngine, "reactor": ReactorEngine}
 """By the name that ``performance.engine`` has for it; each makes one for a reactor."""

@@ -138,7 +138,7 @@ class PollLoop:
                         found[0].doWrite()
                 except Exception:
                     log.failure("A socket's handler failed")
-            if woken or time.monotonic() >= end:
+            if woken or self._epoll.closed or time.monotonic() >= end:
                 return
             wait = LINGER
 
@@ -153,5 +153,6 @@ class PollLoop:
         """Close all sockets, and stop watching."""
         for descriptor, _ in list(self._watched.values()):
             descriptor.close()
+        self._watched.clear()
         self._reactor.removeReader(self)
         self._epoll.close()

@@ -275,6 +275,9 @@ class ReactorEngine:
         self.clock = IReactorTime(reactor)
         self._adopted: dict[tuple[str, int], socket.socket] = {}
 
+    def close(self) -> None:
+        """Nothing is open but the sockets, which their users close."""
+
     def adopt(self, sock: socket.socket) -> Address:
         """Have :meth:`listen` use ``sock`` for the address that it is bound to, and return that address.
 

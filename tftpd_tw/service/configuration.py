@@ -13,6 +13,7 @@ from typing import NewType
 from attrs import field, frozen
 
 from tftpd_tw.backends.uploading import UploadPolicy
+from tftpd_tw.net.engines import ENGINES
 from tftpd_tw.protocol.options import MAX_BLKSIZE, MAX_WINDOW_BLOCKS, MIN_BLKSIZE
 
 Port = NewType("Port", int)
@@ -23,6 +24,7 @@ Count = NewType("Count", int)
 Workers = NewType("Workers", int)
 Host = NewType("Host", str)
 Folder = NewType("Folder", str)
+Engine = NewType("Engine", str)
 
 FIT_MTU = BlockSize(0)
 """The block size ``mtu``: as large as the route to the client takes in one piece."""
@@ -80,6 +82,8 @@ class Performance:
     """Repeats at that pace before a transfer is given up."""
     workers: Workers = Workers(1)
     """Processes that serve; with 1 it is the daemon's own and no other."""
+    engine: Engine = Engine("auto")
+    """How sockets are waited for, by its name in :data:`~tftpd_tw.net.engines.ENGINES`."""
     cpu_affinity: bool = False
     """Pin each worker to one of the CPUs that the daemon may use."""
 
@@ -188,6 +192,12 @@ def _http(value: object) -> HttpAddress:
     raise _expected("ADDRESS:PORT or 'off'", value)
 
 
+def _engine(value: object) -> Engine:
+    if isinstance(value, str) and value in ENGINES:
+        return Engine(value)
+    raise _expected(f"one of {', '.join(ENGINES)}", value)
+
+
 def _switch(value: object) -> bool:
     if isinstance(value, bool):
         return value
@@ -205,6 +215,7 @@ PARSERS: Mapping[type | UnionType | NewType, Callable[[object], object]] = {
     Folder: _folder,
     UploadPolicy: _uploads,
     HttpAddress: _http,
+    Engine: _engine,
     bool: _switch,
 }
 """How each kind of value is read."""

@@ -173,10 +173,10 @@ class WorkersService(Service):
             sock.close()
         self._sockets = []
 
-        def finish(_: object) -> None:
+        def finish(_: object) -> "Deferred[None]":
             os.close(self._folder)
             assert self._storage is not None
-            self._storage.close()
+            return self._storage.close()
 
         return gatherResults([post.stop() for post in self._posts]).addCallback(finish)
 

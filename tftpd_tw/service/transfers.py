@@ -4,6 +4,7 @@ The daemon of one process has one of these; with several workers each of them ha
 """
 
 import socket
+import threading
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -14,10 +15,11 @@ from twisted.logger import Logger
 from twisted.python.threadpool import ThreadPool
 
 from tftpd_tw.backends.directory import DirectoryBackend
+from tftpd_tw.backends.shared_files import SharedFiles
 from tftpd_tw.backends.uploading import UploadPolicy
 from tftpd_tw.interfaces import Address
+from tftpd_tw.net.engines import ENGINES
 from tftpd_tw.net.listener import Listener
-from tftpd_tw.net.reactor_engine import ReactorEngine
 from tftpd_tw.net.serving import Server, Terms
 from tftpd_tw.protocol.options import MAX_BLKSIZE, Policy
 from tftpd_tw.protocol.timing import Patience
@@ -35,6 +37,23 @@ STORAGE_THREADS = 8
 """Threads for whatever may wait for a disk."""
 
 
+STORAGE_SECONDS = 5.0
+"""How long a stop waits for them after that."""
+
+
+class StorageThread(threading.Thread):
+    """A thread that the end of the process does not wait for: it may itself wait for a dead server."""
+
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords, daemon=True)
+
+
+class StorageThreads(ThreadPool):
+    """A pool of such threads."""
+
+    threadFactory = StorageThread  # noqa: N815 - Twisted's
+
+
 class Storage:
     """The folder, and the threads that wait for its disk."""
 
@@ -45,10 +64,15 @@ class Storage:
         :raises OpenError: it cannot be opened
         """
         self._reactor = reactor
-        self._threads = ThreadPool(0, STORAGE_THREADS, "tftpd-storage")
+        self._threads = StorageThreads(0, STORAGE_THREADS, "tftpd-storage")
+        self._working = 0
+        self._finished: Deferred[None] | None = None
         try:
             self.backend = DirectoryBackend(
-                path or filesystem.root, uploads=filesystem.uploads, run_blocking=self._in_thread
+                path or filesystem.root,
+                uploads=filesystem.uploads,
+                run_blocking=self._in_thread,
+                files=SharedFiles(self._in_thread, reactor),
             )
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
@@ -67,13 +91,42 @@ class Storage:
             lambda failure: log.failure("Could not clean up after earlier uploads", failure)
         )
 
-    def close(self) -> None:
-        """Wait for the threads, and let go of the folder."""
-        self._threads.stop()
+    def close(self) -> "Deferred[None]":
+        """Let the threads finish what they are at, such as removing what failed uploads have left, and let go of
+        the folder. A disk that hangs is not waited for: the threads do not keep the process alive.
+        """
+        self._finished = Deferred()
+        timer = self._reactor.callLater(STORAGE_SECONDS, self._finish)
+        self._finished.addCallback(lambda _: timer.cancel() if timer.active() else None)
+        if not self._working:
+            self._finish()
+        return self._finished
+
+    def _finish(self) -> None:
+        finished, self._finished = self._finished, None
+        if finished is None:
+            return
         self.backend.close()
+        if self._working:
+            log.warn("{count} threads still wait for the disk", count=self._working)
+        else:
+            self._threads.stop()
+        finished.callback(None)
 
     def _in_thread(self, function: Any, *arguments: Any) -> "Deferred[Any]":
-        return deferToThreadPool(self._reactor, self._threads, function, *arguments)
+        self._working += 1
+        return deferToThreadPool(self._reactor, self._threads, function, *arguments).addBoth(self._worked)
+
+    def _worked(self, result: Any) -> Any:
+        self._working -= 1
+        if not self._working and self._finished is not None:
+            # After whoever waits for the result, who may have more to do.
+            self._reactor.callLater(0, self._idle)
+        return result
+
+    def _idle(self) -> None:
+        if not self._working:
+            self._finish()
 
 
 class Transfers:
@@ -88,7 +141,7 @@ class Transfers:
         accounting: Accounting,
     ) -> None:
         self._storage = storage
-        engine = ReactorEngine(reactor)
+        self._engine = engine = ENGINES[configuration.performance.engine](reactor)
         terms = make_terms(configuration.performance)
         server = Server(engine, storage.backend, terms, (accounting, TransferLog()))
         self._listener = Listener(server, configuration.network.answer_broadcast)
@@ -110,11 +163,11 @@ class Transfers:
                 "stopping: {count} transfers have {seconds:.0f} seconds", count=self.active, seconds=DRAIN_SECONDS
             )
 
-        def finish(result: object) -> object:
-            self._storage.close()
-            return result
+        def drained(_: object) -> "Deferred[None]":
+            self._engine.close()
+            return self._storage.close()
 
-        return self._listener.drain(DRAIN_SECONDS).addBoth(finish)
+        return self._listener.drain(DRAIN_SECONDS).addBoth(drained)
 
 
 def make_terms(performance: Performance) -> Terms:

@@ -1,0 +1,69 @@
+"""Stopping while threads are at work: they may finish, and a disk that hangs holds nobody up."""
+
+import queue
+import threading
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from tftpd_tw.service.configuration import Filesystem, Folder
+from tftpd_tw.service.transfers import STORAGE_SECONDS, Storage
+
+
+class ThreadReactor(Clock):
+    """A clock that takes what threads have to say when it is asked to."""
+
+    def __init__(self):
+        super().__init__()
+        self.said = queue.Queue()
+
+    def callFromThread(self, function, *arguments):  # noqa: N802
+        """A thread speaks."""
+        self.said.put((function, arguments))
+
+    def listen(self):
+        """Hear one thread out."""
+        function, arguments = self.said.get(timeout=10)
+        function(*arguments)
+
+
+class StorageTests(SynchronousTestCase):
+    """A folder whose threads are at work when it is closed."""
+
+    def setUp(self):
+        """One piece of work, which ends when it is told to."""
+        self.reactor = ThreadReactor()
+        self.storage = Storage(self.reactor, Filesystem(root=Folder(".")))
+        self.storage.start()
+        self.go_on = threading.Event()
+        self.addCleanup(self.go_on.set)
+        self.work = self.storage._in_thread(self.go_on.wait, 30)
+
+    def test_work_is_waited_for(self):
+        """What a thread is at, and what follows from it, is finished first."""
+        more = []
+        self.work.addCallback(lambda _: more.append(self.storage._in_thread(lambda: "more")))
+        closed = self.storage.close()
+        self.reactor.advance(STORAGE_SECONDS / 2)
+        self.assertNoResult(closed)
+        self.go_on.set()
+        self.reactor.listen()
+        self.reactor.advance(0)
+        self.assertNoResult(closed)
+        self.reactor.listen()
+        self.reactor.advance(0)
+        assert self.successResultOf(more[0]) == "more"
+        self.successResultOf(closed)
+        assert self.reactor.getDelayedCalls() == []
+
+    def test_a_disk_that_hangs_is_not(self):
+        """After a while the stop goes on without it, and the thread does not keep the process (F22, S036)."""
+        closed = self.storage.close()
+        self.assertNoResult(closed)
+        self.reactor.advance(STORAGE_SECONDS)
+        self.successResultOf(closed)
+        [thread] = [thread for thread in threading.enumerate() if "tftpd-storage" in thread.name]
+        assert thread.daemon
+        self.go_on.set()
+        self.reactor.listen()
+        self.reactor.advance(1)
