@@ -314,6 +314,6 @@ def test_an_unknown_engine_is_a_mistake(tmp_path):
     sources = Sources()
     sources.add_file(str(file))
     with pytest.raises(
-        ConfigurationError, match="tftpd.yaml:1: performance.engine: expected one of auto, poll, reactor"
+        ConfigurationError, match=r"tftpd\.yaml:1: performance\.engine: expected one of auto, poll, reactor"
     ):
         sources.configuration()
