@@ -24,10 +24,10 @@ from tftpd_tw.interfaces import IReader, IWriter, Outcome
 from tftpd_tw.net.client import TransferFailed
 from tftpd_tw.net.listener import Listener
 from tftpd_tw.net.serving import Server, Terms
-from tftpd_tw.protocol.errors import AccessViolation, DiskFull, FileExists, FileNotFound, TFTPError
+from tftpd_tw.protocol.errors import AccessViolation, DiskFull, FileExists, FileNotFound, ServerStopping, TFTPError
 from tftpd_tw.protocol.options import Policy
 from tftpd_tw.protocol.timing import Patience
-from tftpd_tw.testing import CLIENT, REQUEST_PORT, SERVER, MemoryNetwork, RecordingObserver
+from tftpd_tw.testing import CLIENT, REQUEST_PORT, SERVER, MemoryNetwork, MemorySessionSocket, RecordingObserver
 
 REFUSALS = {
     "C031": (FileNotFound("secret"), "E1", "not-found"),
@@ -781,3 +781,16 @@ def test_coroutines_are_waited_for():
     world = World(lambda request: opened())
     world.network.put(b"new", content(100_000))
     assert (writer.data, writer.finished) == (content(100_000), True)
+
+
+def test_an_error_does_not_wait_behind_slices(monkeypatch):
+    """A transfer that fails while a large window is leaving tells its client at once (C150, C135)."""
+    world = World({b"large": content(9 * 65464 - 1)}, Terms(fit_mtu=False), mtu=70000)
+    client = world.network.host(CLIENT).raw()
+    client.ask(rrq("large", blksize=65464, windowsize=8))
+    [transfer] = world.records.started
+    # The turn of the next slice does not come.
+    monkeypatch.setattr(MemorySessionSocket, "wait_writable", lambda socket: None)
+    client.ask(b"\0\4\0\0", client.tid)
+    transfer.fail(ServerStopping("enough"))
+    assert [datagram[1] for datagram in client.wait(0.05)] == [5]

@@ -162,8 +162,9 @@ class Session(DatagramProtocol):
     def _send(self, bursts: list[Burst]) -> None:
         if self.first_sent_at is None:
             self.first_sent_at = self._clock.seconds()
-        if self._unsent:
-            # The buffer is still full. The newest bursts start where the peer is: older ones are loss by now.
+        if self._unsent and self.machine.state is not State.ENDED:
+            # Not all has left yet. The newest bursts start where the peer is: older ones are loss by now. An ERROR
+            # does not wait behind slices that nobody needs any more.
             self._unsent = bursts
             return
         now, later = bursts[:BURSTS_PER_TURN], bursts[BURSTS_PER_TURN:]

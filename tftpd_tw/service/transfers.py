@@ -33,12 +33,11 @@ log = Logger()
 DRAIN_SECONDS = 10.0
 """How long running transfers may take to finish when the daemon is stopped."""
 
+STORAGE_SECONDS = 5.0
+"""How long it then waits for threads that are at work."""
+
 STORAGE_THREADS = 8
 """Threads for whatever may wait for a disk."""
-
-
-STORAGE_SECONDS = 5.0
-"""How long a stop waits for them after that."""
 
 
 class StorageThread(threading.Thread):
