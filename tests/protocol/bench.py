@@ -13,7 +13,7 @@ from tftpd_tw.protocol.events import Ended
 from tftpd_tw.protocol.lifecycle import Machine, State
 from tftpd_tw.protocol.opening import answer_read, answer_write
 from tftpd_tw.protocol.options import DEFAULT_BLKSIZE, Agreed, Facts, Policy, negotiate
-from tftpd_tw.protocol.packets import Ack, Data, Error, Mode, Opcode, OptionAck, data_header, decode, encode_ack
+from tftpd_tw.protocol.packets import Ack, Data, Error, Mode, Opcode, OptionAck, decode, encode_ack, header
 from tftpd_tw.protocol.timing import Patience
 
 START = 1000.0
@@ -95,11 +95,11 @@ class Bench:
         if kind == "A":
             return encode_ack(agreed.rollover.wire(number))
         if kind == "E":
-            return data_header(Opcode.ERROR, number) + b"text\0"
+            return header(Opcode.ERROR, number) + b"text\0"
         payload = self.content[(number - 1) * agreed.blksize :][: agreed.blksize]
         if length is not None:
             payload = payload[: int(length)].ljust(int(length), b"-")
-        return data_header(Opcode.DATA, agreed.rollover.wire(number)) + payload
+        return header(Opcode.DATA, agreed.rollover.wire(number)) + payload
 
     def _said(self) -> str:
         return " ".join(spoken(packet, self.end.machine.agreed.blksize) for packet in self.end.settle(self.now))

@@ -47,8 +47,8 @@ class Wire:
     def __attrs_post_init__(self) -> None:
         self._random = random.Random(self.seed)
 
-    def arrivals(self, packet: bytes) -> list[float]:
-        """The delays, in seconds, after which copies of ``packet`` arrive."""
+    def arrivals(self, packet: bytes, now: float) -> list[float]:
+        """The delays, in seconds, after which copies of ``packet`` arrive that is sent ``now``."""
         chance = self._random.random
         if self.burst_begins:
             self._bursting = chance() < (self.burst_goes_on if self._bursting else self.burst_begins)
@@ -60,6 +60,30 @@ class Wire:
             late = 4 * self.delay
             self.reordered += 1
         return [self.delay + late + self.jitter * chance() for _ in range(copies)]
+
+
+@define
+class SlowPort(Wire):
+    """A switch port that is slower than the server, and keeps only some packets."""
+
+    rate: float = 12.5e6
+    """Bytes a second."""
+    holds: int = 24
+    """Packets of 1432 bytes that wait; what comes then is lost."""
+    dropped: int = 0
+    _free_at: float = 0.0
+
+    def arrivals(self, packet: bytes, now: float) -> list[float]:
+        """DATA queues; ACKs go the other way."""
+        if packet[1] != Opcode.DATA:
+            return super().arrivals(packet, now)
+        seconds = len(packet) / self.rate
+        self._free_at = max(self._free_at, now)
+        if (self._free_at - now) * self.rate > self.holds * 1432:
+            self.dropped += 1
+            return []
+        self._free_at += seconds
+        return [self._free_at - now + self.delay]
 
 
 @define
@@ -141,7 +165,7 @@ class Transfer:
 
         def post(to_server: bool, packets: list[bytes]) -> None:
             for packet in packets:
-                for after in self.wire.arrivals(packet):
+                for after in self.wire.arrivals(packet, self.now):
                     at = self.now + after
                     if not self.wire.overtaking:
                         at = newest[to_server] = max(at, newest[to_server])

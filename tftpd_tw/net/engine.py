@@ -74,6 +74,9 @@ class ISessionSocket(Interface):
     def expect(size: int, count: int) -> None:
         """Datagrams may have ``size`` bytes, and ``count`` of them may come in a row."""
 
+    def receive() -> None:
+        """Hand over what has come and waits to be read."""
+
     def send(bursts: list[Burst], peer: SocketAddress) -> list[Burst]:
         """Send ``bursts``; what is returned did not fit into the socket's buffer. Anything else that goes
         wrong counts as loss.

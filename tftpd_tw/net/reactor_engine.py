@@ -156,7 +156,7 @@ class SessionSocket:
         """The descriptor, or -1 when closed."""
         return self._socket.fileno()
 
-    def doRead(self) -> None:
+    def receive(self) -> None:
         """Hand packets to the session."""
         if self._coalesced:
             self._read_coalesced()
@@ -173,6 +173,8 @@ class SessionSocket:
             received(datagram, peer)
             if sock.fileno() < 0:
                 return
+
+    doRead = receive
 
     def _read_coalesced(self) -> None:
         """A window of an upload may come in one piece: a tenth of the cost, where the network card does it."""

@@ -136,8 +136,10 @@ class Session(DatagramProtocol):
         machine = self.machine
         if not machine.happened:
             # The path of a block: no event, maybe a burst, and the timer can mostly stay where it is.
-            if machine.outbox:
-                self._send(machine.bursts())
+            bursts = machine.outbox
+            if bursts:
+                machine.outbox = []
+                self._send(bursts)
             deadline = machine.deadline
             if deadline is None or deadline < self._timer_at or self._timer is None:
                 self._arm()
@@ -167,9 +169,12 @@ class Session(DatagramProtocol):
             # does not wait behind slices that nobody needs any more.
             self._unsent = bursts
             return
-        now, later = bursts[:BURSTS_PER_TURN], bursts[BURSTS_PER_TURN:]
-        self._unsent = self.transport.send(now, self._peer) + later
-        if self._unsent:
+        now, later = bursts, []
+        if len(bursts) > BURSTS_PER_TURN:
+            now, later = bursts[:BURSTS_PER_TURN], bursts[BURSTS_PER_TURN:]
+        unsent = self.transport.send(now, self._peer) + later
+        if unsent:
+            self._unsent = unsent
             self.transport.wait_writable()
 
     def _arm(self) -> None:
@@ -191,8 +196,13 @@ class Session(DatagramProtocol):
 
     def _timer_fired(self) -> None:
         self._timer = None
-        self.machine.timer_fired(self._clock.seconds())
-        self._settle()
+        deadline = self.machine.deadline
+        if deadline is not None and self._clock.seconds() >= deadline:
+            # An answer that waits in the socket already is no silence: then we are late, and not the peer.
+            self.transport.receive()
+        if self.transport is not None:
+            self.machine.timer_fired(self._clock.seconds())
+            self._settle()
 
     # The content
 

@@ -197,8 +197,8 @@ def encode_failure(error: TFTPError) -> bytes:
     return encode_error(error.code, error.wire_text)
 
 
-data_header = _HEADER.pack
-"""``data_header(Opcode.DATA, wire_block)``: the four bytes before a payload; a bare C call on the hot path."""
+header = _HEADER.pack
+"""``header(opcode, wire_block)``: an ACK, or the four bytes before a payload; a bare C call on the hot path."""
 
 
 def _flat(options: Options) -> Iterable[bytes]:

@@ -8,10 +8,12 @@ from tftpd_tw.protocol import netascii
 from tftpd_tw.protocol.errors import SourceTruncated
 from tftpd_tw.protocol.lifecycle import Burst
 from tftpd_tw.protocol.options import Agreed
-from tftpd_tw.protocol.packets import HEADER_SIZE, Opcode, data_header
+from tftpd_tw.protocol.packets import HEADER_SIZE, Opcode, header
 
 MAX_BURST_BYTES = 65507
 """The payload of the largest UDP datagram over IPv4, which also bounds a segmented send."""
+
+DATA = Opcode.DATA.value
 
 MAX_BURST_BLOCKS = 64
 """Segments that every kernel with UDP_SEGMENT takes in one call."""
@@ -91,18 +93,23 @@ class SendBuffer:
             self.ready += 1
             self.final = self.ready
 
+    def wire(self, block: int) -> int:
+        """The number that stands for ``block`` on the wire."""
+        return block if block < 65536 else (block - self._origin) % self._modulus + self._origin
+
     def bursts(self, first: int, last: int) -> list[Burst]:
         """Blocks ``first`` to ``last`` as DATA, each burst as much as one system call can send."""
-        blksize, view, pack = self._blksize, self._view, data_header
-        modulus, origin, opcode = self._modulus, self._origin, Opcode.DATA.value
+        blksize, view = self._blksize, self._view
         start = (first - self._base) * blksize
+        if first == last:
+            return [[header(DATA, first if first < 65536 else self.wire(first)), view[start : start + blksize]]]
         bursts: list[Burst] = []
         while first <= last:
             stop = min(first + self._burst_blocks, last + 1)
             burst: Burst = []
             for block in range(first, stop):
                 end = start + blksize
-                burst.append(pack(opcode, block if block < 65536 else (block - origin) % modulus + origin))
+                burst.append(header(DATA, block if block < 65536 else self.wire(block)))
                 burst.append(view[start:end])
                 start = end
             bursts.append(burst)
