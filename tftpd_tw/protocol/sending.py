@@ -23,6 +23,8 @@ Loss, in the order in which it is noticed:
 * The wait of :mod:`~tftpd_tw.protocol.timing`: everything in flight is repeated.
 """
 
+import math
+
 from tftpd_tw.protocol.errors import ErrorCode, SourceTruncated
 from tftpd_tw.protocol.events import Ended, Read, Reason
 from tftpd_tw.protocol.lifecycle import MAX_UNVERIFIED_SENDS, READ_AHEAD, Machine, State, Trigger
@@ -183,7 +185,10 @@ class Sender(Machine):
                 self.timer.answered(round_trip)
             self._send_window(now)
         else:
-            self.timer.answered(None)
+            # Where no window arrives whole, nothing would ever be known. A part tells what the whole takes at most.
+            at_most = (now - self._flight_at) * in_flight / ahead
+            better = fresh and at_most < (self.timer.round_trip or math.inf)
+            self.timer.answered(at_most if better else None)
             # Whole windows since its last ACK, or since where its windows ended before a loss: this client
             # lost nothing here, it only counts from elsewhere.
             if ahead == self.windowsize or (self._acked - self._window_end) % self.windowsize == 0:
@@ -275,7 +280,7 @@ class Sender(Machine):
         first = self._acked + 1
         self._mark_repeated()
         self._duplicate_counts = False
-        self._quiet_until = now + (self.timer.round_trip or 0.0)
+        self._quiet_until = now + self.timer.least
         self._sent = max(self._sent, min(self._acked + self.windowsize, self._buffer.ready))
         self._send(first, self._sent, now)
         self._want_more()

@@ -48,11 +48,11 @@ class RetransmitTimer:
     __slots__ = (
         "_backoff",
         "_fixed",
-        "_least",
         "_longest",
         "_variation",
         "first_wait",
         "give_up",
+        "least",
         "probe_wait",
         "round_trip",
         "wait",
@@ -66,7 +66,8 @@ class RetransmitTimer:
         self.round_trip: float | None = None
         """The smoothed round trip, or None while there was no sample."""
         self._variation = 0.0
-        self._least = 0.0
+        self.least = 0.0
+        """The shortest answer that there was; 0 while there was none."""
         self._backoff = 1
         self.wait = 0.0
         """How long to wait for an answer before sending again."""
@@ -81,7 +82,7 @@ class RetransmitTimer:
 
     def at_least(self, round_trip: float) -> None:
         """A small packet was answered after so many seconds, which a window of large ones will not undercut."""
-        self._least = round_trip
+        self.least = round_trip
         self._work_out()
 
     def answered(self, round_trip: float | None) -> None:
@@ -90,15 +91,18 @@ class RetransmitTimer:
         if round_trip is None:
             # While nothing is known, a wait that was long enough is kept: or no packet might ever go out only
             # once, and nothing would ever be known (Karn).
-            if self._backoff == 1 or (smoothed is None and not self._least):
+            if self._backoff == 1 or (smoothed is None and not self.least):
                 return
-        elif smoothed is None:
-            self.round_trip = round_trip
-            self._variation = round_trip / 2
         else:
-            error = round_trip - smoothed
-            self.round_trip = smoothed + error / 8
-            self._variation += (abs(error) - self._variation) / 4
+            if not 0.0 < self.least < round_trip:
+                self.least = round_trip
+            if smoothed is None:
+                self.round_trip = round_trip
+                self._variation = round_trip / 2
+            else:
+                error = round_trip - smoothed
+                self.round_trip = smoothed + error / 8
+                self._variation += (abs(error) - self._variation) / 4
         self._backoff = 1
         self._work_out()
 
@@ -117,7 +121,7 @@ class RetransmitTimer:
         round_trip = self.round_trip
         if round_trip is None:
             wait = FIRST_WAIT
-            probe = max(2 * self._least, FIRST_PROBE) if self._least else None
+            probe = max(2 * self.least, FIRST_PROBE) if self.least else None
         else:
             wait = round_trip + 4 * self._variation
             if wait < SHORTEST_WAIT:
