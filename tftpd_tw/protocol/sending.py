@@ -185,7 +185,7 @@ class Sender(Machine):
                 self.timer.answered(round_trip)
             self._send_window(now)
         else:
-            # Where no window arrives whole, nothing would ever be known. A part tells what the whole takes at most.
+            # Where no window arrives whole, nothing would be known. A part tells what the whole takes at most.
             at_most = (now - self._flight_at) * in_flight / ahead
             better = fresh and at_most < (self.timer.round_trip or math.inf)
             self.timer.answered(at_most if better else None)
