@@ -17,7 +17,7 @@ from tftpd_tw.service.config_reader import ConfigurationError, Setting, Sources
 from tftpd_tw.service.configuration import Configuration
 from tftpd_tw.service.daemon import make_service
 from tftpd_tw.service.opening import StartError
-from tftpd_tw.service.transfers import use_monotonic_time
+from tftpd_tw.service.transfers import prepare_process
 
 
 @frozen
@@ -154,5 +154,5 @@ def makeService(options: Options) -> MultiService:
     """The service for ``options``, on the global reactor: this is twistd's process."""
     from twisted.internet import reactor
 
-    use_monotonic_time(reactor)
+    prepare_process(reactor)
     return make_service(options.configuration, reactor)

@@ -30,7 +30,7 @@ from tftpd_tw.service.messages import (
     pack_event,
 )
 from tftpd_tw.service.opening import OpenError
-from tftpd_tw.service.transfers import Storage, Transfers, use_monotonic_time
+from tftpd_tw.service.transfers import Storage, Transfers, prepare_process
 from tftpd_tw.telemetry.accounting import Accounting
 
 log = Logger()
@@ -160,7 +160,7 @@ def main() -> None:
 
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    use_monotonic_time(reactor)
+    prepare_process(reactor)
     worker = Worker(reactor)
     signal.signal(signal.SIGTERM, lambda *_: reactor.callFromThread(worker.end))
     StandardIO(worker, stdin=0, stdout=REPLIES)  # type: ignore[call-arg]
