@@ -75,6 +75,11 @@ _OPTIONS = (
         "Processes that serve, 1 to 256, or auto: one for each CPU that the daemon may use. [default: 1, the"
         " daemon itself]",
     ),
+    _Option(
+        "engine",
+        ("performance", "engine"),
+        "How sockets are waited for: poll (Linux), reactor, or auto: poll where it works. [default: auto]",
+    ),
 )
 
 _ANSWER_BROADCAST: Setting = ("network", "answer_broadcast")

@@ -166,10 +166,11 @@ def running(
 
 
 @contextmanager
-def serving(root: Path, *options: str) -> Iterator[Daemon]:
+def serving(root: Path, engine: str, *options: str) -> Iterator[Daemon]:
     """``twistd -n tftpd`` on ``root``, on ports that were free."""
     root.mkdir(exist_ok=True)
-    with running([*IN_FOREGROUND, "tftpd", "--root", str(root), *ANY_PORT, *options], root.parent) as daemon:
+    command = [*IN_FOREGROUND, "tftpd", "--root", str(root), *ANY_PORT, "--engine", engine, *options]
+    with running(command, root.parent) as daemon:
         daemon.root = root
         yield daemon
 

@@ -10,10 +10,10 @@ BLOCK = bytes(range(256)) * 2
 
 
 @pytest.fixture(scope="module")
-def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+def daemon(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     """A daemon on every address."""
     root = tmp_path_factory.mktemp("raw") / "root"
-    with serving(root, "--uploads", "create", "--block-size", "65464") as daemon:
+    with serving(root, engine, "--uploads", "create", "--block-size", "65464") as daemon:
         (root / "three").write_bytes(BLOCK * 3)
         (root / "large").write_bytes(BLOCK * 1000)
         (root / "small").write_bytes(b"small")

@@ -12,19 +12,19 @@ NOT_FOUND, DENIED, EXISTS = 68, 69, 73
 
 
 @pytest.fixture(scope="module")
-def reading(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+def reading(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     """A daemon as it comes, with a canary beside its root."""
     root = tmp_path_factory.mktemp("reading") / "root"
     (root.parent / "canary").write_bytes(b"CANARY")
-    with serving(root) as daemon:
+    with serving(root, engine) as daemon:
         (root / "kept").write_bytes(b"kept")
         yield daemon
 
 
 @pytest.fixture(scope="module")
-def creating(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+def creating(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     """A daemon that takes new files."""
-    with serving(tmp_path_factory.mktemp("creating") / "root", "--uploads", "create") as daemon:
+    with serving(tmp_path_factory.mktemp("creating") / "root", engine, "--uploads", "create") as daemon:
         (daemon.root / "kept").write_bytes(b"kept")
         yield daemon
 

@@ -11,9 +11,9 @@ BLOCK = b"0123456789abcdef" * 32
 
 
 @pytest.fixture
-def daemon(tmp_path: Path) -> Iterator[Daemon]:
+def daemon(engine: str, tmp_path: Path) -> Iterator[Daemon]:
     """A daemon that takes uploads."""
-    with serving(tmp_path / "root", "--uploads", "overwrite") as daemon:
+    with serving(tmp_path / "root", engine, "--uploads", "overwrite") as daemon:
         (daemon.root / "file").write_bytes(BLOCK * 3)
         yield daemon
 

@@ -38,10 +38,10 @@ def content(size: int) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+def daemon(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     """A daemon that takes uploads."""
     root = tmp_path_factory.mktemp("transfers") / "root"
-    with serving(root, "--uploads", "overwrite") as daemon:
+    with serving(root, engine, "--uploads", "overwrite") as daemon:
         for size in SIZES:
             (root / f"size-{size}").write_bytes(content(size))
         (root / "text").write_bytes(TEXT)

@@ -36,9 +36,9 @@ ENOUGH = 200
 
 
 @pytest.fixture
-def daemon(tmp_path: Path) -> Iterator[Daemon]:
+def daemon(engine: str, tmp_path: Path) -> Iterator[Daemon]:
     """A daemon with two workers, which serve."""
-    with serving(tmp_path / "root", "--workers", "2", "--uploads", "create") as daemon:
+    with serving(tmp_path / "root", engine, "--workers", "2", "--uploads", "create") as daemon:
         (daemon.root / "file").write_bytes(BLOCK * 3)
         wait_for_both(daemon)
         yield daemon
@@ -249,11 +249,11 @@ def test_an_idle_daemon_ends_at_once(daemon: Daemon) -> None:
         assert ended(watches)
 
 
-def test_a_daemon_that_is_killed(tmp_path: Path) -> None:
+def test_a_daemon_that_is_killed(engine: str, tmp_path: Path) -> None:
     """Its workers notice and end by themselves, so that the port is free."""
     root = tmp_path / "root"
     root.mkdir()
-    command = [*IN_FOREGROUND, "tftpd", "--root", str(root), *ANY_PORT, "--workers", "2"]
+    command = [*IN_FOREGROUND, "tftpd", "--root", str(root), *ANY_PORT, "--engine", engine, "--workers", "2"]
     daemon = Daemon(command, tmp_path)
     try:
         wait_for_both(daemon)
@@ -269,9 +269,10 @@ def test_a_daemon_that_is_killed(tmp_path: Path) -> None:
         daemon.end()
 
 
-def test_a_broadcast_is_answered_once(tmp_path: Path) -> None:
+def test_a_broadcast_is_answered_once(engine: str, tmp_path: Path) -> None:
     """The kernel gives it to every socket on the port."""
-    with serving(tmp_path / "root", "--workers", "2", "--answer-broadcast") as daemon, udp("0.0.0.0") as sock:
+    options = ("--workers", "2", "--answer-broadcast")
+    with serving(tmp_path / "root", engine, *options) as daemon, udp("0.0.0.0") as sock:
         (daemon.root / "file").write_bytes(b"content")
         wait_for_both(daemon)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
@@ -284,28 +285,28 @@ def test_a_broadcast_is_answered_once(tmp_path: Path) -> None:
         assert daemon.metric('tftp_datagrams_dropped_total{reason="broadcast"}') == 0
 
 
-def test_each_on_its_cpu(tmp_path: Path) -> None:
+def test_each_on_its_cpu(engine: str, tmp_path: Path) -> None:
     """``--cpu-affinity`` deals the CPUs out, and begins again when there are no more."""
     allowed = sorted(os.sched_getaffinity(0))
-    with serving(tmp_path / "root", "--workers", "2", "--cpu-affinity") as daemon:
+    with serving(tmp_path / "root", engine, "--workers", "2", "--cpu-affinity") as daemon:
         wait_for_both(daemon)
         for number, pid in workers(daemon).items():
             assert os.sched_getaffinity(pid) == {allowed[(number - 1) % len(allowed)]}
 
 
-def test_auto(tmp_path: Path) -> None:
+def test_auto(engine: str, tmp_path: Path) -> None:
     """A worker for each CPU; none beside the daemon where there is only one."""
     count = len(os.sched_getaffinity(0))
-    with serving(tmp_path / "root", "--workers", "auto") as daemon:
+    with serving(tmp_path / "root", engine, "--workers", "auto") as daemon:
         (daemon.root / "file").write_bytes(b"content")
         assert fetch("127.0.0.1", daemon.port, b"file") == b"content"
         if count > 1:
             daemon.wait_until(lambda: daemon.metric("tftp_workers") == count)
 
 
-def test_one_is_the_daemon_itself(tmp_path: Path) -> None:
+def test_one_is_the_daemon_itself(engine: str, tmp_path: Path) -> None:
     """No process but that."""
-    with serving(tmp_path / "root", "--workers", "1") as daemon:
+    with serving(tmp_path / "root", engine, "--workers", "1") as daemon:
         (daemon.root / "file").write_bytes(b"content")
         assert fetch("127.0.0.1", daemon.port, b"file") == b"content"
         assert Path(f"/proc/{daemon.process.pid}/task/{daemon.process.pid}/children").read_text() == ""
@@ -355,7 +356,7 @@ def python_for_everybody() -> tuple[str, dict[str, str]] | None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-def test_another_user(tmp_path: Path) -> None:
+def test_another_user(engine: str, tmp_path: Path) -> None:
     """Workers run as the user that twistd has become, on a port and a folder that only root could open."""
     found = python_for_everybody()
     if found is None:
@@ -367,7 +368,7 @@ def test_another_user(tmp_path: Path) -> None:
     root.chmod(0o755)
     root.parent.chmod(0o700)
     command = [python, "-P", str(TWISTD), "-n", "--pidfile=", "--uid", "nobody", "tftpd"]
-    command += ["--root", str(root), *ANY_PORT, "--workers", "2"]
+    command += ["--root", str(root), *ANY_PORT, "--engine", engine, "--workers", "2"]
     with running(command, tmp_path, environment) as daemon:
         wait_for_both(daemon)
         for pid in workers(daemon).values():

@@ -71,6 +71,7 @@ def test_help(command: tuple[str, ...], tmp_path: Path) -> None:
         "--max-retries": "timeout x (max-retries + 1) seconds of silence. [default: 5]",
         "--answer-broadcast": "[default: ignore them]",
         "--workers": "or auto: one for each CPU that the daemon may use. [default: 1",
+        "--engine": "poll (Linux), reactor, or auto: poll where it works. [default: auto]",
         "--cpu-affinity": "[default: the kernel moves them]",
         "-c, --config": "the command line goes before it",
     }.items():
@@ -93,23 +94,24 @@ def test_tftpd_tw_without_a_command(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", [(*IN_FOREGROUND, "tftpd"), (TFTPD_TW, "serve")], ids=["twistd", "tftpd-tw"])
-def test_it_serves(command: tuple[str, ...], root: Path) -> None:
+def test_it_serves(command: tuple[str, ...], root: Path, engine: str) -> None:
     """In the foreground, with its figures."""
-    with running([*command, "--root", str(root), *ANY_PORT], root.parent) as daemon:
+    with running([*command, "--root", str(root), *ANY_PORT, "--engine", engine], root.parent) as daemon:
         assert fetch("127.0.0.1", daemon.port, b"file") == b"content"
         assert daemon.get("/healthz") == "ok\n"
         daemon.wait_until(lambda: daemon.metric('tftp_bytes_transferred_total{direction="read"}') == 7)
 
 
-def test_a_relative_root(root: Path) -> None:
+def test_a_relative_root(root: Path, engine: str) -> None:
     """It is that of the shell, though twistd changes folders."""
-    with running([*IN_FOREGROUND, "tftpd", "--root", "root", *ANY_PORT], root.parent) as daemon:
+    command = [*IN_FOREGROUND, "tftpd", "--root", "root", *ANY_PORT, "--engine", engine]
+    with running(command, root.parent) as daemon:
         assert fetch("127.0.0.1", daemon.port, b"file") == b"content"
 
 
-def test_no_http(root: Path) -> None:
+def test_no_http(root: Path, engine: str) -> None:
     """It can be switched off."""
-    command = [*IN_FOREGROUND, "tftpd", "--root", str(root), "--port", "0", "--http", "off"]
+    command = [*IN_FOREGROUND, "tftpd", "--root", str(root), "--port", "0", "--http", "off", "--engine", engine]
     with running(command, root.parent, http=False) as daemon:
         assert fetch("127.0.0.1", daemon.port, b"file") == b"content"
         assert "TCP" not in daemon.output
@@ -169,13 +171,11 @@ def test_a_port_that_is_taken_in_the_background(taken_port: int, root: Path) -> 
     assert not (folder / "tftpd.pid").exists()
 
 
-def test_the_background(root: Path) -> None:
+def test_the_background(root: Path, engine: str) -> None:
     """``twistd tftpd`` comes back when the daemon serves, and SIGTERM ends it."""
     folder = root.parent
-    result = run(
-        *(str(TWISTD), "--pidfile=tftpd.pid", "--logfile=tftpd.log", "tftpd", "--root", "root", *ANY_PORT),
-        cwd=folder,
-    )
+    command = [str(TWISTD), "--pidfile=tftpd.pid", "--logfile=tftpd.log", "tftpd", "--root", "root"]
+    result = run(*command, *ANY_PORT, "--engine", engine, cwd=folder)
     assert result.returncode == 0, result.stderr
     pid = int((folder / "tftpd.pid").read_text())
     # A pidfd becomes readable when the process ends, though it is no child of ours.
@@ -199,10 +199,11 @@ def _readable(fd: int) -> bool:
     return bool(select.select([fd], [], [], 30)[0])
 
 
-def test_the_tac_with_a_file(root: Path) -> None:
+def test_the_tac_with_a_file(root: Path, engine: str) -> None:
     """``TFTPD_CONFIG`` names the settings."""
     (root.parent / "tftpd.yaml").write_text(
         f"network: {{port: 0}}\nfilesystem: {{root: {root}}}\nmonitoring: {{http: '127.0.0.1:0'}}\n"
+        f"performance: {{engine: {engine}}}\n"
     )
     command = [*IN_FOREGROUND, "-y", str(TAC)]
     with running(command, root.parent, {"TFTPD_CONFIG": "tftpd.yaml", "TFTPD_ROOT": ""}) as daemon:

@@ -1,5 +1,5 @@
-"""Run by test_sockets.py in a process of its own: a transfer and an ICMP error under the reactor named on the
-command line.
+"""Run by test_sockets.py in a process of its own: a transfer and an ICMP error under the reactor and with the
+engine that are named on the command line.
 """
 
 import importlib
@@ -16,8 +16,8 @@ from twisted.logger import globalLogBeginner, textFileLogObserver  # noqa: E402
 from tftpd_tw.backends.memory import BytesWriter, MemoryBackend  # noqa: E402
 from tftpd_tw.interfaces import Address  # noqa: E402
 from tftpd_tw.net.client import Client  # noqa: E402
+from tftpd_tw.net.engines import ENGINES  # noqa: E402
 from tftpd_tw.net.listener import Listener  # noqa: E402
-from tftpd_tw.net.reactor_engine import ReactorEngine  # noqa: E402
 from tftpd_tw.net.serving import Server, Terms  # noqa: E402
 
 HOST = "127.0.0.1"
@@ -40,7 +40,7 @@ class Handler:
 @inlineCallbacks
 def main(reactor):
     """Both."""
-    engine = ReactorEngine(reactor)
+    engine = ENGINES[sys.argv[2]](reactor)
     listener = Listener(Server(engine, MemoryBackend({b"f": b"x" * 100_000}), Terms(), []))
     port = listener.listen(HOST, 0).port
     got = []
@@ -55,6 +55,7 @@ def main(reactor):
     sys.stdout.write("unreachable\n")
     socket.close()
     listener.close()
+    engine.close()
 
 
 def shown(event):

@@ -74,7 +74,6 @@ def cost(tmp_path, engine: str, windowsize: int) -> tuple[Counter[str], int]:
 
 
 @pytest.mark.parametrize(("windowsize", "per_window"), [(1, 1.1), (16, 1.1), (64, 2.1)])
-@pytest.mark.parametrize("engine", ["reactor", "poll"])
 def test_system_calls_of_a_window(tmp_path, engine, windowsize, per_window):
     """A window costs a read of its ACK, a send (two above 64 KiB) and at most one read of the file."""
     calls, _ = cost(tmp_path, engine, windowsize)

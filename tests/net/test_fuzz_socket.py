@@ -27,7 +27,7 @@ MAX_GROWTH = 32 << 10
 class Daemon:
     """``twistd tftpd`` with a log in a file; use it in a ``with`` statement."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, engine):
         root = directory / "root"
         root.mkdir()
         (root / "f").write_bytes(content(3000))
@@ -35,7 +35,7 @@ class Daemon:
         self.address = closed_port()
         twistd = pathlib.Path(sys.executable).with_name("twistd")
         address = ["--address", "127.0.0.1", "--port", str(self.address[1]), "--http", "off"]
-        terms = ["--uploads", "create", "--timeout", "0.5", "--max-retries", "1"]
+        terms = ["--uploads", "create", "--timeout", "0.5", "--max-retries", "1", "--engine", engine]
         command = [str(twistd), "-n", "--pidfile=", "tftpd", "--root", str(root), *address, *terms]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=directory)
@@ -148,11 +148,11 @@ class Fuzzer:
         pytest.param(1_000_000, marks=[pytest.mark.long, pytest.mark.timeout(3600)]),
     ],
 )
-def test_daemon_survives_anything(tmp_path, count):
+def test_daemon_survives_anything(tmp_path, engine, count):
     """After a flood of nonsense the daemon serves, has logged no traceback and has not grown (F42, S005-S008,
     S018, S037).
     """
-    with Daemon(tmp_path) as daemon:
+    with Daemon(tmp_path, engine) as daemon:
         fuzzer = Fuzzer(daemon)
         fuzzer.run(2000)
         before = daemon.memory()

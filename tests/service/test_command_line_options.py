@@ -71,6 +71,7 @@ def test_only_the_root_is_needed(root: str) -> None:
         ("--workers", "1", "performance", "workers", 1),
         ("--workers", "256", "performance", "workers", 256),
         ("--workers", "auto", "performance", "workers", AUTO),
+        ("--engine", "reactor", "performance", "engine", "reactor"),
     ],
 )
 def test_each_option_is_a_setting(
@@ -133,6 +134,7 @@ def test_a_folder_whose_name_looks_like_something_else(
         ("--workers", "257", "expected 'auto' or a number, 1 to 256, got 257"),
         ("--workers", "all", "expected 'auto' or a number, 1 to 256, got 'all'"),
         ("--workers", "true", "expected 'auto' or a number, 1 to 256, got True"),
+        ("--engine", "steam", "expected one of auto, poll, reactor, got 'steam'"),
         ("--root", "", "expected a folder, got ''"),
         ("--timeout", "2024-99-99", "expected seconds, 0.1 to 255, got '2024-99-99'"),
     ],

@@ -33,6 +33,7 @@ from tftpd_tw.service.configuration import (
     BlockSize,
     Configuration,
     Count,
+    Engine,
     Filesystem,
     Folder,
     Host,
@@ -55,6 +56,7 @@ class DaemonCase(TestCase):
     """A folder, and a configuration for it with ports that the kernel chooses."""
 
     timeout = 30
+    engine = Engine("poll")
 
     def setUp(self) -> None:
         above = TemporaryDirectory()
@@ -64,7 +66,8 @@ class DaemonCase(TestCase):
         self.configuration = Configuration(
             Network((Host("127.0.0.1"),), Port(0)),
             Filesystem(Folder(str(self.root)), UploadPolicy.CREATE),
-            monitoring=Monitoring(HttpAddress("127.0.0.1", 0)),
+            Performance(engine=self.engine),
+            Monitoring(HttpAddress("127.0.0.1", 0)),
         )
         self.events: list[dict[str, Any]] = []
         globalLogPublisher.addObserver(self.events.append)
@@ -184,6 +187,12 @@ class ServingTests(DaemonCase):
                 packet = sock.recv(1024)
             assert packet == b"\x00\x05\x00\x00Server is stopping\x00"
         assert os.listdir(self.root) == []
+
+
+class ServingByTheReactorTests(ServingTests):
+    """The same with the other engine."""
+
+    engine = Engine("reactor")
 
 
 class CannotStartTests(DaemonCase):

@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
 from tftpd_tw.service import transfers, worker
-from tftpd_tw.service.configuration import Configuration, Filesystem, Folder, Network
+from tftpd_tw.service.configuration import Configuration, Engine, Filesystem, Folder, Network, Performance
 from tftpd_tw.service.messages import ASK_FIGURES, LONGEST_LINE, Assignment, Lines, pack_event, unpack_event
 from tftpd_tw.service.opening import open_request_sockets
 from tftpd_tw.service.worker import Worker
@@ -46,6 +46,7 @@ class WorkerCase(TestCase):
     """A worker whose pipes are in memory and whose socket is real."""
 
     timeout = 30
+    engine = Engine("poll")
 
     @pytest.fixture(autouse=True)
     def _folder(self, tmp_path: Path) -> None:
@@ -63,6 +64,7 @@ class WorkerCase(TestCase):
         self.configuration = Configuration(
             Network(("127.0.0.1",), 0, True),  # type: ignore[arg-type]
             Filesystem(Folder(str(self.root))),
+            Performance(engine=self.engine),
         )
 
     def begin(self, number: int = 1) -> None:
@@ -192,6 +194,12 @@ class WorkerCase(TestCase):
         assert not self.reactor.stopped
         self.worker.connectionLost(Failure(Exception()))
         assert self.reactor.stopped == 1
+
+
+class WorkerByTheReactorCase(WorkerCase):
+    """The same with the other engine."""
+
+    engine = Engine("reactor")
 
 
 def events_of(write: Any) -> list[Any]:
