@@ -177,6 +177,9 @@ class TransferRecord:
     """From the request to the first packet of the answer; None if there was none."""
     round_trip: float | None = None
     """Smoothed, in seconds; None if nothing could be measured."""
+    burst_fallback: str = ""
+    """Why its packets went through the kernel one by one, though windows go in one piece where that works: the
+    name of an errno, such as ``EMSGSIZE``; empty if nothing was refused."""
 
 
 class ITransfer(Interface):

@@ -217,6 +217,7 @@ class MemorySessionSocket:
     handler: ISessionHandler
     full: bool = False
     """Set it, and sends find the buffer full until it is unset and ``drained`` is called."""
+    fallback: str = ""
     _waiting: bool = False
 
     def expect(self, size: int, count: int) -> None:

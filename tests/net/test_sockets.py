@@ -16,7 +16,7 @@ from poll_reactor import PATIENCE, PollReactor, closed_port, plain_socket
 
 from tftpd_tw.backends.memory import BytesReader, BytesWriter, MemoryBackend
 from tftpd_tw.interfaces import Address
-from tftpd_tw.net import sockets
+from tftpd_tw.net import reactor_engine, sockets
 from tftpd_tw.net.client import Client, Wishes
 from tftpd_tw.net.engine import from_socket_address, joined, to_socket_address
 from tftpd_tw.net.listener import Listener
@@ -424,7 +424,9 @@ def test_without_segmentation_blocks_go_one_by_one(reactor, number):
     assert sock.sent == joined(bursts)
     assert sock.controls == [True] + [False] * 6
     sock.controls.clear()
+    assert session_socket.fallback == errno.errorcode[number]
     assert session_socket.send(bursts, ("127.0.0.1", 1024)) == []
+    assert sock.sent == joined(bursts) * 2
     assert sock.controls == [False] * 6
 
 
@@ -471,8 +473,64 @@ def test_pending_error_of_an_earlier_packet(reactor, number, blocks):
     # What comes after in the script is the error queue, which is empty.
     sock.recvmsg = lambda *_: raises(BlockingIOError())
     bursts = [burst(*[512] * blocks), [b"\0\4\0\1"]]
-    assert SessionSocket(sock, reactor, Handler()).send(bursts, ("127.0.0.1", 1024)) == []
+    session_socket = SessionSocket(sock, reactor, Handler())
+    assert session_socket.send(bursts, ("127.0.0.1", 1024)) == []
     assert sock.sent == joined(bursts)
+    # The kernel refused nothing: the next window goes in one piece again.
+    sock.controls.clear()
+    assert session_socket.send(bursts, ("127.0.0.1", 1024)) == []
+    assert sock.controls == [blocks > 1, False]
+    assert session_socket.fallback == ""
+
+
+@pytest.mark.parametrize("number", sorted(sockets.PENDING_ERRORS), ids=errno.errorcode.get)
+@pytest.mark.parametrize("at", range(6))
+def test_pending_error_between_single_sends(reactor, number, at):
+    """Where blocks go one by one, none is lost to the ICMP message about an earlier packet (C099, C135, K5)."""
+    calls = 0
+
+    def outcome(control):
+        nonlocal calls
+        if control:
+            return OSError(errno.EMSGSIZE, "x")
+        calls += 1
+        return OSError(number, "x") if calls == at + 1 else None
+
+    sock = FailingSocket(outcome)
+    sock.recvmsg = lambda *_: raises(BlockingIOError())
+    bursts = [burst(512, 512, 512), burst(512, 7), [b"\0\4\0\1"]]
+    session_socket = SessionSocket(sock, reactor, Handler())
+    assert session_socket.send(bursts, ("127.0.0.1", 1024)) == []
+    assert sock.sent == joined(bursts)
+    assert session_socket.fallback == "EMSGSIZE"
+
+
+@pytest.mark.parametrize("number", sorted(sockets.PENDING_ERRORS), ids=errno.errorcode.get)
+def test_error_that_comes_with_every_send(reactor, number):
+    """A route that is gone is not tried for ever: all of it is loss, until the timer (C135, F25)."""
+    sock = FailingSocket(lambda control: OSError(number, "x"))
+    sock.recvmsg = lambda *_: raises(BlockingIOError())
+    bursts = [burst(512, 512, 512), [b"\0\4\0\1"]]
+    assert SessionSocket(sock, reactor, Handler()).send(bursts, ("127.0.0.1", 1024)) == []
+    assert sock.sent == []
+    assert len(sock.controls) == 9
+
+
+def test_handler_that_closes_between_single_sends(reactor):
+    """Nothing is sent on a socket that its handler has closed (C099, F12)."""
+    handler = Handler(closes=True)
+    sock = FailingSocket(OSError(errno.EMSGSIZE, "x"), None, OSError(errno.ECONNREFUSED, "x"))
+    handler.socket = session_socket = SessionSocket(sock, reactor, handler)
+    told = [(b"", [(socket.IPPROTO_IP, sockets.IP_RECVERR, refused_by_icmp())], 0, ("127.0.0.1", 1024))]
+    sock.recvmsg = lambda *_: told.pop() if told else raises(BlockingIOError())
+    assert session_socket.send([burst(512, 512, 512)], ("127.0.0.1", 1024)) == []
+    assert handler.gone == [("127.0.0.1", 1024)]
+    assert len(sock.sent) == 1
+
+
+def refused_by_icmp():
+    """A ``sock_extended_err`` that says so."""
+    return struct.pack("=IBBBBII", errno.ECONNREFUSED, 2, 3, 3, 0, 0, 0)
 
 
 @both_families
@@ -633,6 +691,40 @@ def test_block_sizes_both_ways(reactor, host, block_size):
     reactor.advance(600.0)
     assert [record.reason for record in records.ended] == ["completed"] * 2
     assert len(reactor.readers) == 1
+
+
+@both_families
+def test_a_kernel_that_cuts_no_bursts(reactor, host, monkeypatch):
+    """What it refuses, it refuses once in a transfer, and the record says why (C135)."""
+
+    def far_too_many(size):
+        asked.append(size)
+        return segment_control(8)
+
+    asked, records = [], RecordingObserver()
+    monkeypatch.setattr(reactor_engine, "segment_control", far_too_many)
+    port = serve(reactor, {b"f": content(500_001)}, records).listen(host, 0).port
+    got, done = [], []
+    client = Client(reactor.engine, Address(host, port), Wishes(1428, window_size=16))
+    client.get(b"f", BytesWriter(got.append)).addCallback(done.append)
+    reactor.run_until(lambda: done and records.ended)
+    assert got == [content(500_001)]
+    assert asked == [1432]
+    assert [record.burst_fallback for record in records.ended] == ["EINVAL"]
+
+
+@both_families
+def test_a_kernel_that_joins_no_packets(reactor, host, monkeypatch):
+    """An upload's packets are read one by one then, and the record says why (C128)."""
+    monkeypatch.setattr(sockets, "UDP_GRO", 9999)
+    files, records = {}, RecordingObserver()
+    port = serve(reactor, files, records).listen(host, 0).port
+    done = []
+    client = Client(reactor.engine, Address(host, port), Wishes(1428, window_size=16))
+    client.put(b"windows", BytesReader(content(500_001))).addCallback(done.append)
+    reactor.run_until(lambda: done and records.ended)
+    assert files[b"windows"] == content(500_001)
+    assert [record.burst_fallback for record in records.ended] == ["ENOPROTOOPT"]
 
 
 def link_locals():

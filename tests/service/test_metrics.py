@@ -29,6 +29,7 @@ NAMES = (
     "tftp_response_time_seconds_count",
     "tftp_response_time_seconds_sum",
     "tftp_retransmits_total",
+    "tftp_burst_fallbacks_total",
 )
 
 Samples = dict[str, float]
@@ -74,6 +75,7 @@ def test_all_are_there(network: MemoryNetwork, samples: Callable[[], Samples]) -
     peer = network.host("192.0.2.100").raw()
     peer.ask(b"\0\1missing\0octet\0")
     peer.ask(b"junk")
+    fall_back(network, "EIO")
     assert {name.partition("{")[0] for name in samples()} == set(NAMES)
 
 
@@ -135,6 +137,29 @@ def test_a_transfer_in_progress_is_counted(network: MemoryNetwork, samples: Call
     assert found['tftp_bytes_transferred_total{direction="read"}'] == 1000
     assert found["tftp_retransmits_total"] > 0
     assert found['tftp_transfers_total{direction="read",outcome="completed"}'] == 1
+
+
+def fall_back(network: MemoryNetwork, name: str, opcode: int = 1) -> None:
+    """A transfer whose socket says that the kernel refused something."""
+    peer = network.host("192.0.2.100").raw()
+    peer.ask(b"\0%cfile\0octet\0" % opcode)
+    network._session_sockets[peer.tid.host, peer.tid.port].fallback = name
+    peer.ask(b"\0\5\0\0enough\0", peer.tid)
+
+
+def test_fallbacks_are_counted(network: MemoryNetwork, samples: Callable[[], Samples]) -> None:
+    """A transfer counts once, by its direction and the reason; one that went as it should does not."""
+    network.get(b"file", window_size=4)
+    assert not any(name.startswith("tftp_burst_fallbacks") for name in samples())
+    for name in ("EMSGSIZE", "EIO", "EMSGSIZE"):
+        fall_back(network, name)
+    fall_back(network, "ENOPROTOOPT", opcode=2)
+    found = {name: value for name, value in samples().items() if name.startswith("tftp_burst_fallbacks")}
+    assert found == {
+        'tftp_burst_fallbacks_total{direction="read",errno="EIO"}': 1,
+        'tftp_burst_fallbacks_total{direction="read",errno="EMSGSIZE"}': 2,
+        'tftp_burst_fallbacks_total{direction="write",errno="ENOPROTOOPT"}': 1,
+    }
 
 
 def test_a_size_query_is_no_failure(network: MemoryNetwork, samples: Callable[[], Samples]) -> None:

@@ -18,12 +18,15 @@ def test_totals_are_added_up() -> None:
     one.errors[1] = 6
     other.errors[4] = 7
     other.dropped["malformed"] = 8
+    one.burst_fallbacks["read", "EIO"] = 9
+    other.burst_fallbacks["read", "EIO"] = 1
     one.response_time.add(0.001)
     other.response_time.add(20.0)
     both = one + other
     assert (both.active, both.retransmits) == (11, 22)
     assert both.transfers == {("read", "failed"): 7, ("write", "failed"): 5}
     assert (both.byte_counts, both.errors, both.dropped) == ({"read": 1000}, {1: 6, 4: 7}, {"malformed": 8})
+    assert both.burst_fallbacks == {("read", "EIO"): 10}
     assert (sum(both.response_time.counts), both.response_time.total) == (2, 20.001)
     assert one.active == 1
     assert both.ended() == evolve(both, active=0)

@@ -70,6 +70,11 @@ class ISessionSocket(Interface):
     """
 
     address = Attribute("""The bound :class:`~tftpd_tw.interfaces.Address`.""")
+    fallback: str = Attribute(
+        """Why packets have to go through the kernel one by one, to it or from it: the name of the errno with which
+        it refused to cut a burst, or to join one, such as ``EMSGSIZE``. Empty as long as it did not.
+        """
+    )
 
     def expect(size: int, count: int) -> None:
         """Datagrams may have ``size`` bytes, and ``count`` of them may come in a row."""

@@ -6,6 +6,7 @@ line when it comes and goes, and costs a third of the CPU of a ``Port`` for each
 """
 
 import socket
+from errno import errorcode
 from typing import Any, Protocol
 
 from twisted.internet.interfaces import IReactorTime, IReadDescriptor, IWriteDescriptor
@@ -129,6 +130,7 @@ class SessionSocket:
         "_waiting",
         "_watcher",
         "address",
+        "fallback",
     )
 
     def __init__(self, sock: socket.socket, watcher: Watcher, handler: ISessionHandler) -> None:
@@ -143,6 +145,7 @@ class SessionSocket:
         self._control: list[tuple[int, int, bytes]] = []
         self._control_size = 0
         self.address = from_socket_address(sock.getsockname())
+        self.fallback = ""
         watcher.addReader(self)
 
     def expect(self, size: int, count: int) -> None:
@@ -150,7 +153,11 @@ class SessionSocket:
         self._size = size
         self._count = count
         if count > 1 and not self._coalesced:
-            self._coalesced = coalesce(self._socket)
+            try:
+                coalesce(self._socket)
+                self._coalesced = True
+            except OSError as error:
+                self.fallback = _name(error)
 
     def fileno(self) -> int:
         """The descriptor, or -1 when closed."""
@@ -231,6 +238,7 @@ class SessionSocket:
             except OSError as error:
                 if len(burst) > 2 and error.errno in SEGMENTATION_ERRORS:
                     self._segmented = False
+                    self.fallback = _name(error)
                     return self._send_singly(bursts[index:], peer)
                 if error.errno in PENDING_ERRORS:
                     self.read_errors()
@@ -243,12 +251,19 @@ class SessionSocket:
         for index, burst in enumerate(bursts):
             step = min(len(burst), 2)
             for at in range(0, len(burst), step):
-                try:
-                    self._socket.sendmsg(burst[at : at + step], (), 0, peer)
-                except BlockingIOError:
-                    return [burst[at:], *bursts[index + 1 :]]
-                except OSError:
-                    continue
+                for _ in range(2):
+                    try:
+                        self._socket.sendmsg(burst[at : at + step], (), 0, peer)
+                        break
+                    except BlockingIOError:
+                        return [burst[at:], *bursts[index + 1 :]]
+                    except OSError as error:
+                        if error.errno not in PENDING_ERRORS:
+                            break
+                        # It was about an earlier packet: this one has not left, and gets a second chance.
+                        self.read_errors()
+                        if self._socket.fileno() < 0:
+                            return []
         return []
 
     def wait_writable(self) -> None:
@@ -266,6 +281,10 @@ class SessionSocket:
         self._watcher.removeReader(self)
         self._watcher.removeWriter(self)
         self._socket.close()
+
+
+def _name(error: OSError) -> str:
+    return errorcode.get(error.errno or 0, "unknown")
 
 
 @implementer(IEngine)

@@ -269,6 +269,7 @@ class ServedTransfer:
             seconds=self._clock.seconds() - self._began,
             response_seconds=first_sent - self._began if first_sent is not None else None,
             round_trip=machine.timer.round_trip,
+            burst_fallback=session.transport.fallback if session.transport is not None else "",
         )
         self._server.tell("transfer_ended", self, record)
 

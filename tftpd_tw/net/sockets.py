@@ -97,13 +97,12 @@ def segment_control(size: int) -> list[tuple[int, int, bytes]]:
     return [(SOL_UDP, UDP_SEGMENT, struct.pack("=H", size))]
 
 
-def coalesce(sock: socket.socket) -> bool:
-    """Ask the kernel to hand over packets that came together in one piece (UDP_GRO); whether it will."""
-    try:
-        sock.setsockopt(SOL_UDP, UDP_GRO, 1)
-    except OSError:
-        return False
-    return True
+def coalesce(sock: socket.socket) -> None:
+    """Ask the kernel to hand over packets that came together in one piece (UDP_GRO).
+
+    :raises OSError: it cannot
+    """
+    sock.setsockopt(SOL_UDP, UDP_GRO, 1)
 
 
 def coalesced_size(control: list[tuple[int, int, bytes]]) -> int:

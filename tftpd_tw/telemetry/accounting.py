@@ -47,6 +47,8 @@ class Accounting:
         self._active.discard(transfer)
         self._ended.byte_counts[record.request.direction.value] += record.byte_count
         self._ended.retransmits += record.retransmits
+        if record.burst_fallback:
+            self._ended.burst_fallbacks[record.request.direction.value, record.burst_fallback] += 1
         self._count(record)
 
     def request_refused(self, record: TransferRecord) -> None:

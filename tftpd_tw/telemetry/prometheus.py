@@ -90,6 +90,17 @@ class TransferCollector(Collector):
         yield dropped
 
         yield CounterMetricFamily("tftp_retransmits", "Packets that were sent again.", value=totals.retransmits)
+
+        fallbacks = CounterMetricFamily(
+            "tftp_burst_fallbacks",
+            "Transfers whose packets went through the kernel one by one, since it refused with this errno to cut a"
+            " window into packets (read) or to join one (write).",
+            labels=["direction", "errno"],
+        )
+        for labels, count in sorted(totals.burst_fallbacks.items()):
+            fallbacks.add_metric(labels, count)
+        yield fallbacks
+
         yield _histogram(
             "tftp_response_time_seconds",
             "Seconds from a request to the first packet of the answer.",

@@ -52,6 +52,8 @@ class Totals:
     """Datagrams at the request port that were no request, by reason."""
     retransmits: int = 0
     """Packets sent again."""
+    burst_fallbacks: Counter[tuple[str, str]] = field(factory=Counter)
+    """Transfers whose packets went through the kernel one by one, by direction and errno."""
     response_time: Histogram = field(factory=lambda: Histogram(RESPONSE_BOUNDS))
     """From a request to the first packet of the answer, in seconds."""
 
@@ -73,6 +75,7 @@ class Totals:
             "errors": [[key, count] for key, count in self.errors.items()],
             "dropped": [[key, count] for key, count in self.dropped.items()],
             "retransmits": self.retransmits,
+            "burst_fallbacks": [[*key, count] for key, count in self.burst_fallbacks.items()],
             "response_time": [self.response_time.counts, self.response_time.total],
         }
 
@@ -93,6 +96,7 @@ class Totals:
                 Counter({int(key): int(count) for key, count in values["errors"]}),
                 Counter({str(key): int(count) for key, count in values["dropped"]}),
                 int(values["retransmits"]),
+                Counter({(direction, name): int(count) for direction, name, count in values["burst_fallbacks"]}),
                 Histogram(RESPONSE_BOUNDS, [int(count) for count in counts], float(seconds)),
             )
         except (KeyError, TypeError) as error:
