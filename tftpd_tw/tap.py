@@ -76,6 +76,12 @@ _OPTIONS = (
         " daemon itself]",
     ),
     _Option(
+        "read-ahead",
+        ("performance", "read_ahead"),
+        "Bytes that a thread reads of a file when it has to wait for a disk, such as 65536, 64KiB or 1MB, up to"
+        " 1GiB; the windows that follow find theirs in memory. [default: 256KiB]",
+    ),
+    _Option(
         "engine",
         ("performance", "engine"),
         "How sockets are waited for: poll (Linux), reactor, or auto: poll where it works. [default: auto]",

@@ -10,6 +10,8 @@ from tftpd_tw.service.configuration import AUTO, FIT_MTU, HTTP_OFF, Configuratio
 from tftpd_tw.service.opening import StartError
 from tftpd_tw.tap import Options
 
+SIZE = "expected bytes, such as 65536, 64KiB or 1MB, up to 1GiB"
+
 
 def configured(*arguments: str) -> Configuration:
     """What the command line comes to."""
@@ -71,6 +73,12 @@ def test_only_the_root_is_needed(root: str) -> None:
         ("--workers", "1", "performance", "workers", 1),
         ("--workers", "256", "performance", "workers", 256),
         ("--workers", "auto", "performance", "workers", AUTO),
+        ("--read-ahead", "0", "performance", "read_ahead", 0),
+        ("--read-ahead", "65536", "performance", "read_ahead", 65536),
+        ("--read-ahead", "64KiB", "performance", "read_ahead", 65536),
+        ("--read-ahead", "1Gi", "performance", "read_ahead", 1 << 30),
+        ("--read-ahead", "512 MB", "performance", "read_ahead", 512_000_000),
+        ("--read-ahead", "7KB", "performance", "read_ahead", 7000),
         ("--engine", "reactor", "performance", "engine", "reactor"),
     ],
 )
@@ -134,6 +142,12 @@ def test_a_folder_whose_name_looks_like_something_else(
         ("--workers", "257", "expected 'auto' or a number, 1 to 256, got 257"),
         ("--workers", "all", "expected 'auto' or a number, 1 to 256, got 'all'"),
         ("--workers", "true", "expected 'auto' or a number, 1 to 256, got True"),
+        ("--read-ahead", "64K", f"{SIZE}, got '64K'"),
+        ("--read-ahead", "1.5MB", f"{SIZE}, got '1.5MB'"),
+        ("--read-ahead", "-1", f"{SIZE}, got -1"),
+        ("--read-ahead", "true", f"{SIZE}, got True"),
+        ("--read-ahead", "1073741825", f"{SIZE}, got 1073741825"),
+        ("--read-ahead", "", f"{SIZE}, got ''"),
         ("--engine", "steam", "expected one of auto, poll, reactor, got 'steam'"),
         ("--root", "", "expected a folder, got ''"),
         ("--timeout", "2024-99-99", "expected seconds, 0.1 to 255, got '2024-99-99'"),

@@ -3,10 +3,11 @@
 import queue
 import threading
 
+import pytest
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from tftpd_tw.service.configuration import Filesystem, Folder
+from tftpd_tw.service.configuration import Configuration, Filesystem, Folder, Performance, Size
 from tftpd_tw.service.transfers import STORAGE_SECONDS, Storage
 
 
@@ -33,7 +34,7 @@ class StorageTests(SynchronousTestCase):
     def setUp(self):
         """One piece of work, which ends when it is told to."""
         self.reactor = ThreadReactor()
-        self.storage = Storage(self.reactor, Filesystem(root=Folder(".")))
+        self.storage = Storage(self.reactor, Configuration(filesystem=Filesystem(root=Folder("."))))
         self.storage.start()
         self.go_on = threading.Event()
         self.addCleanup(self.go_on.set)
@@ -67,3 +68,14 @@ class StorageTests(SynchronousTestCase):
         self.go_on.set()
         self.reactor.listen()
         self.reactor.advance(1)
+
+
+@pytest.mark.parametrize("read_ahead", [0, 4096])
+def test_reading_ahead(read_ahead):
+    """The setting reaches the readers, of shared files and of others."""
+    configuration = Configuration(
+        filesystem=Filesystem(root=Folder(".")), performance=Performance(read_ahead=Size(read_ahead))
+    )
+    storage = Storage(ThreadReactor(), configuration)
+    assert storage.backend._read_ahead == storage.backend._files._read_ahead == read_ahead
+    storage.backend.close()

@@ -21,7 +21,7 @@ from zope.interface import implementer
 
 from tftpd_tw.backends.confined import LOOK, Root, as_tftp_error
 from tftpd_tw.backends.names import normalise
-from tftpd_tw.backends.reading import FileReader
+from tftpd_tw.backends.reading import READ_AHEAD, FileReader
 from tftpd_tw.backends.shared_files import SharedFiles
 from tftpd_tw.backends.staging import Staged, clean_debris
 from tftpd_tw.backends.threads import shielded
@@ -52,6 +52,7 @@ class DirectoryBackend:
     :param run_blocking: calls a function in a thread and gives a Deferred of its result.
     :param max_upload: the most bytes of one upload; None for no limit but the disk's.
     :param files: where open files are shared; maybe with other backends. None: each reader opens its own.
+    :param read_ahead: bytes that a thread reads when it has to, of a file that is not shared.
     :raises OSError: with the path, if that is not a directory that can be read.
     """
 
@@ -65,12 +66,14 @@ class DirectoryBackend:
         uploads: UploadPolicy = UploadPolicy.DENY,
         max_upload: int | None = None,
         files: SharedFiles | None = None,
+        read_ahead: int = READ_AHEAD,
     ) -> None:
         self.uploads = uploads
         self.max_upload = max_upload
         self._run_blocking = run_blocking
         self._root = Root.open(os.fspath(root))
         self._files = files
+        self._read_ahead = read_ahead
         self._opening = 0
         self._closed = False
 
@@ -155,7 +158,7 @@ class DirectoryBackend:
             release = partial(self._run_blocking, _close_file, file.fd)
             return FileReader(file.fd, self._run_blocking, release, size, flags=None)
         if self._files is None or self._closed:
-            return FileReader(file.fd, self._run_blocking, size=size)
+            return FileReader(file.fd, self._run_blocking, size=size, read_ahead=self._read_ahead)
         return self._files.add(*file)
 
     def _open_writer(self, components: tuple[bytes, ...], size: int | None) -> FileWriter:

@@ -30,7 +30,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
 from tftpd_tw.backends.memory import BytesReader
-from tftpd_tw.backends.reading import FileReader
+from tftpd_tw.backends.reading import READ_AHEAD, FileReader
 from tftpd_tw.interfaces import IReader, RunBlocking
 
 SMALL = 64 * 1024
@@ -83,6 +83,7 @@ class SharedFiles:
     :param ttl: seconds for which an open file may be given to new readers.
     :param most_idle: descriptors that stay open while nobody uses them; the oldest is closed first.
     :param most_bytes: bytes of small files that are kept; those not used for longest go first.
+    :param read_ahead: bytes that a thread reads when it has to, see :mod:`~tftpd_tw.backends.reading`.
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class SharedFiles:
         ttl: float = 60.0,
         most_idle: int = 64,
         most_bytes: int = 8 << 20,
+        read_ahead: int = READ_AHEAD,
     ) -> None:
         self.hits = 0
         """Requests that shared what an earlier one opened."""
@@ -109,6 +111,7 @@ class SharedFiles:
         self._ttl = ttl
         self._most_idle = most_idle
         self._most_bytes = most_bytes
+        self._read_ahead = read_ahead
         # All are in the order of insertion: of expiry, of last use, of last use.
         self._files: dict[tuple[int, int], _SharedFile] = {}
         self._idle: dict[_SharedFile, None] = {}
@@ -146,7 +149,7 @@ class SharedFiles:
         self.misses += 1
         identity = _identity(looked)
         if _identity(opened) != identity:
-            return FileReader(fd, self._run_blocking, size=opened.st_size)
+            return FileReader(fd, self._run_blocking, size=opened.st_size, read_ahead=self._read_ahead)
         key = (looked.st_dev, looked.st_ino)
         if key in self._files:
             self._forget(self._files[key])
@@ -170,7 +173,7 @@ class SharedFiles:
         if not file.readers:
             self._idle.pop(file, None)
         file.readers += 1
-        return FileReader(file.fd, self._run_blocking, file.release, file.size)
+        return FileReader(file.fd, self._run_blocking, file.release, file.size, read_ahead=self._read_ahead)
 
     def _unused(self, file: _SharedFile) -> None:
         """Nobody reads from its descriptor any more."""

@@ -6,12 +6,14 @@ the code; ``--help`` has the user's wording.
 """
 
 import ipaddress
+import re
 from collections.abc import Callable, Mapping
 from types import UnionType
 from typing import NewType
 
 from attrs import field, frozen
 
+from tftpd_tw.backends.reading import READ_AHEAD
 from tftpd_tw.backends.uploading import UploadPolicy
 from tftpd_tw.net.engines import ENGINES
 from tftpd_tw.protocol.options import MAX_BLKSIZE, MAX_WINDOW_BLOCKS, MIN_BLKSIZE
@@ -19,6 +21,7 @@ from tftpd_tw.protocol.options import MAX_BLKSIZE, MAX_WINDOW_BLOCKS, MIN_BLKSIZ
 Port = NewType("Port", int)
 BlockSize = NewType("BlockSize", int)
 WindowSize = NewType("WindowSize", int)
+Size = NewType("Size", int)
 Seconds = NewType("Seconds", float)
 Count = NewType("Count", int)
 Workers = NewType("Workers", int)
@@ -84,6 +87,8 @@ class Performance:
     """Processes that serve; with 1 it is the daemon's own and no other."""
     engine: Engine = Engine("auto")
     """How sockets are waited for, by its name in :data:`~tftpd_tw.net.engines.ENGINES`."""
+    read_ahead: Size = Size(READ_AHEAD)
+    """Bytes that a thread reads of a file when it has to wait for a disk."""
     cpu_affinity: bool = False
     """Pin each worker to one of the CPUs that the daemon may use."""
 
@@ -132,6 +137,20 @@ def _window_size(value: object) -> WindowSize:
     if isinstance(value, int) and _is_integer(value) and 1 <= value <= MAX_WINDOW_BLOCKS:
         return WindowSize(value)
     raise _expected(f"blocks, 1 to {MAX_WINDOW_BLOCKS}", value)
+
+
+_UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30}
+_LARGEST = 1 << 30
+
+
+def _size(value: object) -> Size:
+    # A lone K or M is refused: half of the world means 1024 by it, and half 1000.
+    found = re.fullmatch(r"([0-9]{1,12}) ?((?:[KMG]B)?|([KMG]i)B?)", str(value))
+    if found and not isinstance(value, bool):
+        size = int(found[1]) * _UNITS[found[3] or found[2]]
+        if size <= _LARGEST:
+            return Size(size)
+    raise _expected("bytes, such as 65536, 64KiB or 1MB, up to 1GiB", value)
 
 
 def _seconds(value: object) -> Seconds:
@@ -208,6 +227,7 @@ PARSERS: Mapping[type | UnionType | NewType, Callable[[object], object]] = {
     Port: _port,
     BlockSize: _block_size,
     WindowSize: _window_size,
+    Size: _size,
     Seconds: _seconds,
     Count: _count,
     Workers: _workers,

@@ -51,7 +51,7 @@ class TftpService(Service):
         """
         super().privilegedStartService()
         configuration = self._configuration
-        self._storage = Storage(self._reactor, configuration.filesystem)
+        self._storage = Storage(self._reactor, configuration)
         sockets = [sock for [sock] in open_request_sockets(configuration.network)]
         self._transfers = Transfers(self._reactor, configuration, self._storage, sockets, self._accounting)
         for address in self._transfers.addresses:

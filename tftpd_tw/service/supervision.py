@@ -137,7 +137,7 @@ class WorkersService(Service):
         configuration = self._configuration
         if configuration.performance.cpu_affinity and not hasattr(os, "sched_setaffinity"):
             raise OpenError("--cpu-affinity: this system cannot pin a process to a CPU")
-        self._storage = Storage(self.reactor, configuration.filesystem)
+        self._storage = Storage(self.reactor, configuration)
         self._folder = os.open(configuration.filesystem.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._sockets = open_request_sockets(configuration.network, self._count)
         for first, *_ in self._sockets:

@@ -24,7 +24,7 @@ from tftpd_tw.net.listener import Listener
 from tftpd_tw.net.serving import Server, Terms
 from tftpd_tw.protocol.options import MAX_BLKSIZE, Policy
 from tftpd_tw.protocol.timing import Patience
-from tftpd_tw.service.configuration import FIT_MTU, Configuration, Filesystem, Performance
+from tftpd_tw.service.configuration import FIT_MTU, Configuration, Performance
 from tftpd_tw.service.opening import OpenError
 from tftpd_tw.telemetry.accounting import Accounting
 from tftpd_tw.telemetry.transfer_log import TransferLog
@@ -57,12 +57,13 @@ class StorageThreads(ThreadPool):
 class Storage:
     """The folder, and the threads that wait for its disk."""
 
-    def __init__(self, reactor: Any, filesystem: Filesystem, path: str | None = None) -> None:
+    def __init__(self, reactor: Any, configuration: Configuration, path: str | None = None) -> None:
         """Open the folder.
 
         :param path: another path of the same folder
         :raises OpenError: it cannot be opened
         """
+        filesystem, read_ahead = configuration.filesystem, configuration.performance.read_ahead
         self._reactor = reactor
         self._threads = StorageThreads(0, STORAGE_THREADS, "tftpd-storage")
         self._working = 0
@@ -72,7 +73,8 @@ class Storage:
                 path or filesystem.root,
                 uploads=filesystem.uploads,
                 run_blocking=self._in_thread,
-                files=SharedFiles(self._in_thread, reactor),
+                files=SharedFiles(self._in_thread, reactor, read_ahead=read_ahead),
+                read_ahead=read_ahead,
             )
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)

@@ -119,7 +119,7 @@ class Worker(LineOnlyReceiver):
         # The folder that the daemon has opened, whatever is now at its path and wherever /proc is missing.
         path = f"/proc/self/fd/{FOLDER}"
         configuration = assignment.configuration
-        storage = Storage(self._reactor, configuration.filesystem, path if os.path.isdir(path) else None)
+        storage = Storage(self._reactor, configuration, path if os.path.isdir(path) else None)
         storage.start()
         sockets = [socket.socket(fileno=FIRST_SOCKET + index) for index in range(assignment.sockets)]
         self._transfers = Transfers(self._reactor, configuration, storage, sockets, self._accounting)
