@@ -79,7 +79,7 @@ _OPTIONS = (
         "read-ahead",
         ("performance", "read_ahead"),
         "Bytes that a thread reads of a file when it has to wait for a disk, such as 65536, 64KiB or 1MB, up to"
-        " 1GiB; the windows that follow find theirs in memory. [default: 256KiB]",
+        " 1GiB; the windows that follow find theirs in memory. [default: 1MiB]",
     ),
     _Option(
         "engine",

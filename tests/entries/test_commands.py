@@ -71,7 +71,7 @@ def test_help(command: tuple[str, ...], tmp_path: Path) -> None:
         "--max-retries": "timeout x (max-retries + 1) seconds of silence. [default: 5]",
         "--answer-broadcast": "[default: ignore them]",
         "--workers": "or auto: one for each CPU that the daemon may use. [default: 1",
-        "--read-ahead": "up to 1GiB; the windows that follow find theirs in memory. [default: 256KiB]",
+        "--read-ahead": "up to 1GiB; the windows that follow find theirs in memory. [default: 1MiB]",
         "--engine": "poll (Linux), reactor, or auto: poll where it works. [default: auto]",
         "--cpu-affinity": "[default: the kernel moves them]",
         "-c, --config": "the command line goes before it",

@@ -167,3 +167,60 @@ def test_the_last_socket_may_close_the_loop(loop):
     assert not loop.busy
     assert loop.fileno() == -1
     loop.close = lambda: None
+
+
+class Scripted:
+    """An epoll that finds what the script says, look by look, and then nothing."""
+
+    closed = False
+
+    def __init__(self, *found):
+        self.found, self.waits = list(found), []
+
+    def poll(self, wait, most):
+        """The next of the script."""
+        self.waits.append(wait)
+        return self.found.pop(0) if self.found else []
+
+    def close(self):
+        """Nothing is open."""
+
+
+@pytest.fixture
+def looking(reactor, loop, monkeypatch):
+    """The loop's ``_wait`` on a script, and a clock that goes on by a tenth of a spin with each look."""
+    time = iter(n * poll_loop.SPIN / 10 for n in range(100_000))
+    monkeypatch.setattr(poll_loop.time, "monotonic", lambda: next(time))
+    real = loop._epoll
+
+    def looking(*found):
+        script = loop._epoll = Scripted(*found)
+        result = loop._wait()
+        loop._epoll = real
+        return result, script.waits
+
+    return looking
+
+
+def test_the_loop_looks_again_before_it_sleeps(looking):
+    """What comes at once is there without a sleep."""
+    ready = [(7, 1)]
+    assert looking(ready) == (ready, [0])
+    assert looking([], [], [], ready) == (ready, [0, 0, 0, 0])
+    found, waits = looking()
+    assert found == []
+    assert waits[-1] == poll_loop.LINGER
+    assert set(waits[:-1]) == {0}
+    assert len(waits) > 5
+
+
+def test_looking_again_in_vain_stops(looking):
+    """But for a try now and then, and all is as before when that finds something."""
+    for _ in range(poll_loop.SPINS_IN_VAIN):
+        assert len(looking()[1]) > 2
+    lengths = [len(looking()[1]) for _ in range(2 * poll_loop.TRY_AGAIN)]
+    assert sum(length > 2 for length in lengths) == 2
+    assert set(lengths[:40]) == {2}
+    while len(looking([], [], [(7, 1)])[1]) != 3:
+        pass
+    assert len(looking()[1]) > 2

@@ -850,3 +850,24 @@ def test_reactors(name, engine):
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.split("\n") == ["got 100000 bytes", "unreachable", ""]
+
+
+def test_an_answer_that_waits_is_no_silence(reactor):
+    """When the timer fires first because we are late, what waits in the socket counts; nothing is repeated."""
+    backend = MemoryBackend({b"f": content(3 * 512)})
+    listener = Listener(Server(reactor.engine, backend))
+    port = listener.listen("127.0.0.1", 0).port
+    with plain_socket() as client:
+        client.sendto(rrq("f"), ("127.0.0.1", port))
+        reactor.run_until(lambda: listener.active)
+        first, server = client.recvfrom(600)
+        client.sendto(b"\0\4\0\1", server)
+        reactor.advance(60)
+        second, _ = client.recvfrom(600)
+        client.sendto(b"\0\5\0\0\0", server)
+        reactor.run_until(lambda: not listener.active)
+        client.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            client.recv(600)
+    assert (first[:4], second[:4]) == (b"\0\3\0\1", b"\0\3\0\2")
+    listener.close()
