@@ -12,12 +12,6 @@ from tftpd_tw.interfaces import ITransfer, ITransferObserver, TransferRecord
 from tftpd_tw.protocol.packets import Options
 from tftpd_tw.protocol.text import escaped
 
-LINE = (
-    "{direction} {outcome} reason={reason} client={client} local={local} name={name} mode={mode}"
-    " asked={asked} agreed={agreed} bytes={bytes} seconds={seconds} retransmits={retransmits}{detail}"
-)
-
-
 @implementer(ITransferObserver)
 @define
 class TransferLog:
@@ -44,21 +38,34 @@ class TransferLog:
 
     def _write(self, record: TransferRecord) -> None:
         request = record.request
+        direction, outcome, reason = request.direction.value, record.outcome.value, record.reason
+        client, local = str(request.client), request.local.host
+        name, mode = escaped(request.name), request.mode.value.decode()
+        asked = _options(request.options)
+        agreed = _options(record.agreed.options) if record.agreed else "-"
+        detail = _detail(record.detail)
+        # The logger's own formatting of these fields would take 30 us, more than all system calls of a request.
+        text = (
+            f'{direction} {outcome} reason={reason} client={client} local={local} name="{name}" mode={mode}'
+            f" asked={asked} agreed={agreed} bytes={record.byte_count} seconds={record.seconds:.3f}"
+            f" retransmits={record.retransmits}{detail}"
+        )
         self._log.info(
-            LINE,
-            direction=request.direction.value,
-            outcome=record.outcome.value,
-            reason=record.reason,
-            client=str(request.client),
-            local=request.local.host,
-            name=f'"{escaped(request.name)}"',
-            mode=request.mode.value.decode(),
-            asked=_options(request.options),
-            agreed=_options(record.agreed.options) if record.agreed else "-",
+            "{text}",
+            text=text,
+            direction=direction,
+            outcome=outcome,
+            reason=reason,
+            client=client,
+            local=local,
+            name=name,
+            mode=mode,
+            asked=asked,
+            agreed=agreed,
             bytes=record.byte_count,
-            seconds=f"{record.seconds:.3f}",
+            seconds=record.seconds,
             retransmits=record.retransmits,
-            detail=_detail(record.detail),
+            detail=detail,
         )
 
 
