@@ -24,6 +24,7 @@ from tftpd_tw.net.engine import (
     from_socket_address,
     to_socket_address,
 )
+from tftpd_tw.net.routes import PathMTUs
 from tftpd_tw.net.sockets import (
     COALESCED,
     PENDING_ERRORS,
@@ -33,7 +34,6 @@ from tftpd_tw.net.sockets import (
     bind_session_socket,
     coalesce,
     coalesced_size,
-    path_mtu,
     segment_control,
     unreachable_peers,
 )
@@ -129,7 +129,6 @@ class SessionSocket:
         "_socket",
         "_waiting",
         "_watcher",
-        "address",
         "fallback",
     )
 
@@ -144,9 +143,13 @@ class SessionSocket:
         self._waiting = False
         self._control: list[tuple[int, int, bytes]] = []
         self._control_size = 0
-        self.address = from_socket_address(sock.getsockname())
         self.fallback = ""
         watcher.addReader(self)
+
+    @property
+    def address(self) -> Address:
+        """What it is bound to."""
+        return from_socket_address(self._socket.getsockname())
 
     def expect(self, size: int, count: int) -> None:
         """Datagrams may have ``size`` bytes, and ``count`` of them may come in a row."""
@@ -295,6 +298,7 @@ class ReactorEngine:
         self._watcher: Watcher = reactor if watcher is None else watcher
         self.clock = IReactorTime(reactor)
         self._adopted: dict[tuple[str, int], socket.socket] = {}
+        self._path_mtus = PathMTUs(self.clock)
 
     def close(self) -> None:
         """Nothing is open but the sockets, which their users close."""
@@ -327,4 +331,4 @@ class ReactorEngine:
 
     def path_mtu(self, local: Address, peer: Address) -> int | None:
         """The MTU on the way to ``peer``."""
-        return path_mtu(local, peer)
+        return self._path_mtus.of(local, peer)

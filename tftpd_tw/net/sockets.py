@@ -85,7 +85,7 @@ def bind_session_socket(local: Address, peer: Address) -> socket.socket:
             sock.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
             sock.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT)
         if local.host:
-            sock.bind(to_socket_address(local._replace(port=0)))
+            sock.bind(to_socket_address(Address(local.host, 0, local.scope)))
     except BaseException:
         sock.close()
         raise
@@ -159,7 +159,7 @@ def path_mtu(local: Address, peer: Address) -> int | None:
     try:
         with socket.socket(family_of(peer.host), socket.SOCK_DGRAM) as sock:
             if local.host:
-                sock.bind(to_socket_address(local._replace(port=0)))
+                sock.bind(to_socket_address(Address(local.host, 0, local.scope)))
             sock.connect(to_socket_address(peer))
             if sock.family is socket.AF_INET6:
                 return sock.getsockopt(socket.IPPROTO_IPV6, IPV6_MTU)

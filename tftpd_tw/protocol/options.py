@@ -61,6 +61,8 @@ class Facts:
     """The client reads."""
     size: int | None = None
     """Bytes on the wire, for the ``tsize`` of a read; None where it is not known (netascii, a stream)."""
+    max_blksize: int = MAX_BLKSIZE
+    """Payload bytes of the largest block that reaches this client in one piece."""
 
 
 @frozen
@@ -99,7 +101,7 @@ class _Terms:
 def _blksize(terms: _Terms, asked: int) -> int | None:
     if asked < MIN_BLKSIZE:
         return None
-    terms.blksize = min(asked, terms.policy.max_blksize, MAX_BLKSIZE)
+    terms.blksize = min(asked, terms.policy.max_blksize, terms.facts.max_blksize, MAX_BLKSIZE)
     return terms.blksize
 
 

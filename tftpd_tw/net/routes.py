@@ -1,0 +1,38 @@
+"""The MTU of the route to each client, remembered for a moment.
+
+To ask the kernel takes a socket and five system calls, for every request that has options; machines that boot send
+dozens within seconds. Nothing tells us when a route changes, so that an answer is used for some seconds only. Until
+then a block may be too large for the new route: it is fragmented, as sockets of sessions allow.
+"""
+
+from twisted.internet.interfaces import IReactorTime
+
+from tftpd_tw.interfaces import Address
+from tftpd_tw.net.sockets import path_mtu
+
+KEPT = 10.0
+"""Seconds after which all is forgotten."""
+
+MOST = 4096
+"""Routes that are remembered, so that forged addresses do not fill the memory."""
+
+
+class PathMTUs:
+    """What the kernel has said within the last :data:`KEPT` seconds of ``clock``."""
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._seconds = clock.seconds
+        self._until = 0.0
+        self._known: dict[tuple[str, str, int], int | None] = {}
+
+    def of(self, local: Address, peer: Address) -> int | None:
+        """The MTU on the way from ``local`` to ``peer``; None if there is no way."""
+        now = self._seconds()
+        if now >= self._until or len(self._known) >= MOST:
+            self._known.clear()
+            self._until = now + KEPT
+        route = (local.host, peer.host, peer.scope)
+        if route in self._known:
+            return self._known[route]
+        mtu = self._known[route] = path_mtu(local, peer)
+        return mtu
