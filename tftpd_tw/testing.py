@@ -223,6 +223,9 @@ class MemorySessionSocket:
     def expect(self, size: int, count: int) -> None:
         """There is no buffer to size."""
 
+    def receive(self) -> None:
+        """Nothing ever waits: what arrives is handed over at that time."""
+
     def send(self, bursts: list[Burst], peer: SocketAddress) -> list[Burst]:
         """Send ``bursts``, unless the buffer is full."""
         if self.full:

@@ -80,7 +80,9 @@ class ISessionSocket(Interface):
         """Datagrams may have ``size`` bytes, and ``count`` of them may come in a row."""
 
     def receive() -> None:
-        """Hand over what has come and waits to be read."""
+        """Hand over what has come by now, for whoever must not be late: a process that had to wait for its CPU has
+        timers that are due and, behind them, the packets that they wait for.
+        """
 
     def send(bursts: list[Burst], peer: SocketAddress) -> list[Burst]:
         """Send ``bursts``; what is returned did not fit into the socket's buffer. Anything else that goes

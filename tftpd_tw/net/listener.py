@@ -74,6 +74,10 @@ class Listener:
             return
         key = (peer, local.host)
         entry = self._latest.get(key)
+        if entry is not None:
+            # Its last ACK may wait behind this request of a client that uses its port again.
+            entry.transfer.receive()
+            entry = self._latest.get(key)
         if entry is not None and entry.datagram == datagram and entry.transfer.repeat():
             return
         try:

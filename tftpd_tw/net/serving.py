@@ -123,6 +123,11 @@ class ServedTransfer:
         self._stall = self._clock.callLater(patience, self._stalled)
         opening.addCallbacks(self._opened, self._refused)
 
+    def receive(self) -> None:
+        """Take what has come for it by now: maybe its last packet."""
+        if self._session is not None:
+            self._session.receive()
+
     def repeat(self) -> bool:
         """The same request again; whether this transfer still stands for it (rules C095, C098)."""
         if self._session is None:

@@ -113,6 +113,11 @@ class Session(DatagramProtocol):
 
     # What the owner calls
 
+    def receive(self) -> None:
+        """Take what waits at the socket: it may be the last ACK."""
+        if self.transport is not None:
+            self.transport.receive()
+
     def fail(self, error: TFTPError) -> None:
         """End the transfer and tell the peer."""
         self.machine.fail(error)
@@ -198,11 +203,10 @@ class Session(DatagramProtocol):
         self._timer = None
         deadline = self.machine.deadline
         if deadline is not None and self._clock.seconds() >= deadline:
-            # An answer that waits in the socket already is no silence: then we are late, and not the peer.
-            self.transport.receive()
-        if self.transport is not None:
-            self.machine.timer_fired(self._clock.seconds())
-            self._settle()
+            # What was answered while this process had to wait must not be repeated.
+            self.receive()
+        self.machine.timer_fired(self._clock.seconds())
+        self._settle()
 
     # The content
 
