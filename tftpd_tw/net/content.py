@@ -1,6 +1,6 @@
 """Calling a backend's objects, which may fail in any way that Python code can fail."""
 
-from collections.abc import Coroutine
+from types import CoroutineType
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -17,7 +17,7 @@ def pending(result: Any) -> "Deferred[Any] | None":
     """The Deferred that ``result`` is, or that a coroutine becomes; None if it is the answer itself."""
     if isinstance(result, Deferred):
         return result
-    return Deferred.fromCoroutine(result) if isinstance(result, Coroutine) else None
+    return Deferred.fromCoroutine(result) if isinstance(result, CoroutineType) else None
 
 
 def as_error(error: BaseException | None, failure: Failure | None = None) -> TFTPError:

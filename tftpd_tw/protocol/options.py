@@ -173,7 +173,7 @@ def negotiate(asked: Options, policy: Policy, facts: Facts) -> Agreed:
     """What the server grants of ``asked``. Never raises: what cannot be granted is left out."""
     terms = _Terms(policy, facts)
     granted: dict[bytes, bytes] = {}
-    for name, value in sorted(asked, key=_is_windowsize):
+    for name, value in _in_order(asked):
         known = name.lower()
         grant = _GRANT.get(known)
         if grant is None or known in policy.refused or not _NUMBER.fullmatch(value):
@@ -182,10 +182,8 @@ def negotiate(asked: Options, policy: Policy, facts: Facts) -> Agreed:
             number = grant(terms, int(value))
             if number is not None:
                 granted[known] = b"%d" % number
-    spelling: dict[bytes, bytes] = {}
-    for name, _ in asked:
-        spelling.setdefault(name.lower(), name)
-    return _agreed(terms, tuple((name, granted[known]) for known, name in spelling.items() if known in granted))
+    # The first of each name is answered, where it stood.
+    return _agreed(terms, tuple([(name, granted.pop(name.lower())) for name, _ in asked if name.lower() in granted]))
 
 
 def announced_size(asked: Options) -> int | None:
@@ -203,7 +201,7 @@ def agree(asked: Options, oack: Options) -> Agreed:
     """
     wanted = {name.lower(): value for name, value in asked}
     terms = _Terms(Policy(max_windowsize=MAX_WINDOWSIZE), Facts(reading=False))
-    for name, value in sorted(oack, key=_is_windowsize):
+    for name, value in _in_order(oack):
         known = name.lower()
         grant = _GRANT.get(known)
         numbers = _NUMBER.fullmatch(value) and _NUMBER.fullmatch(wanted.get(known, b""))
@@ -216,8 +214,12 @@ def agree(asked: Options, oack: Options) -> Agreed:
     return _agreed(terms, oack)
 
 
+def _in_order(options: Options) -> Options | list[tuple[bytes, bytes]]:
+    """With windowsize last: its byte limit depends on blksize, wherever that stands in the packet."""
+    return options if len(options) == 1 else sorted(options, key=_is_windowsize)
+
+
 def _is_windowsize(pair: tuple[bytes, bytes]) -> bool:
-    """The sort key that puts it last: its byte limit depends on blksize, wherever that stands in the packet."""
     return pair[0].lower() == b"windowsize"
 
 

@@ -53,6 +53,9 @@ class Mode(enum.Enum):
     NETASCII = b"netascii"
 
 
+_MODES = {mode.value: mode for mode in Mode}
+
+
 @frozen
 class ReadRequest:
     """RRQ: the client wants the file."""
@@ -140,10 +143,9 @@ def _decode_request(opcode: int, datagram: bytes) -> ReadRequest | WriteRequest:
         raise IllegalOperation("request without a complete name and mode")
     if not name:
         raise IllegalOperation("request with an empty name")
-    try:
-        mode = Mode(word.lower())
-    except ValueError:
-        raise IllegalOperation(f"mode {word[:32]!r} is not served") from None
+    mode = _MODES.get(word.lower())
+    if mode is None:
+        raise IllegalOperation(f"mode {word[:32]!r} is not served")
     kind = ReadRequest if opcode == Opcode.RRQ else WriteRequest
     return kind(name, mode, _pairs(rest))
 
@@ -178,7 +180,7 @@ def encode_request(opcode: Opcode, name: bytes, mode: Mode, options: Options = (
 
 def encode_oack(options: Options) -> bytes:
     """OACK."""
-    return b"\0\6" + b"".join(field + b"\0" for field in _flat(options))
+    return b"\0\6" + b"".join([b"%b\0%b\0" % pair for pair in options])
 
 
 def encode_ack(wire_block: int) -> bytes:

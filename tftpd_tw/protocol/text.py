@@ -10,6 +10,8 @@ for _special in "\\\"'":
     _SHOWN[ord(_special)] = "\\" + _special
 """What each of the 256 bytes looks like. Quotes are escaped since log lines put names in quotes."""
 
+_AS_IT_IS = bytes(byte for byte in range(256) if _SHOWN[byte] == chr(byte))
+
 _ELLIPSIS = "..."
 
 
@@ -19,6 +21,8 @@ def escaped(name: bytes, limit: int = 128) -> str:
     At most ``limit`` characters (3 or more) are returned. A longer one is cut between two bytes of the name,
     never inside an escape, and ends with ``...``.
     """
+    if len(name) <= limit and not name.translate(None, _AS_IT_IS):
+        return name.decode("ascii")  # nearly every name; a tenth of the time
     # No byte is shown as less than one character, so the rest of a 64 KiB name need not be looked at.
     pieces = [_SHOWN[byte] for byte in name[: limit + 1]]
     length = sum(map(len, pieces))

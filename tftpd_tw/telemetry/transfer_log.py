@@ -4,20 +4,30 @@ The line is one structured event: its fields are there for an observer that writ
 What came from the network is escaped, so that a name is never more than one harmless word of the line.
 """
 
+from time import time
+
 from attrs import define
-from twisted.logger import Logger
+from twisted.logger import ILogObserver, LogLevel, globalLogPublisher
 from zope.interface import implementer
 
 from tftpd_tw.interfaces import ITransfer, ITransferObserver, TransferRecord
 from tftpd_tw.protocol.packets import Options
 from tftpd_tw.protocol.text import escaped
+_EVENT = {
+    "log_format": "{text}",
+    "log_level": LogLevel.info,
+    "log_namespace": "tftpd_tw.transfers",
+    "log_system": "tftpd_tw.transfers#info",
+}
+"""What all lines have in common."""
+
 
 @implementer(ITransferObserver)
 @define
 class TransferLog:
     """Writes the lines."""
 
-    _log: Logger = Logger("tftpd_tw.transfers")
+    _observer: ILogObserver = globalLogPublisher
 
     def transfer_started(self, transfer: ITransfer) -> None:
         """Only the end is written."""
@@ -44,34 +54,38 @@ class TransferLog:
         asked = _options(request.options)
         agreed = _options(record.agreed.options) if record.agreed else "-"
         detail = _detail(record.detail)
-        # The logger's own formatting of these fields would take 30 us, more than all system calls of a request.
+        # Put together here: with a format of thirteen fields the logger takes 30 us for it, and with Logger.info 4
+        # more, which is as much as all system calls of a request.
         text = (
             f'{direction} {outcome} reason={reason} client={client} local={local} name="{name}" mode={mode}'
             f" asked={asked} agreed={agreed} bytes={record.byte_count} seconds={record.seconds:.3f}"
             f" retransmits={record.retransmits}{detail}"
         )
-        self._log.info(
-            "{text}",
-            text=text,
-            direction=direction,
-            outcome=outcome,
-            reason=reason,
-            client=client,
-            local=local,
-            name=name,
-            mode=mode,
-            asked=asked,
-            agreed=agreed,
-            bytes=record.byte_count,
-            seconds=record.seconds,
-            retransmits=record.retransmits,
-            detail=detail,
+        self._observer(
+            {
+                **_EVENT,
+                "log_time": time(),
+                "text": text,
+                "direction": direction,
+                "outcome": outcome,
+                "reason": reason,
+                "client": client,
+                "local": local,
+                "name": name,
+                "mode": mode,
+                "asked": asked,
+                "agreed": agreed,
+                "bytes": record.byte_count,
+                "seconds": record.seconds,
+                "retransmits": record.retransmits,
+                "detail": detail,
+            }
         )
 
 
 def _options(options: Options) -> str:
     """``blksize=1428,tsize=0``, or a dash for none."""
-    return ",".join(escaped(name + b"=" + value) for name, value in options) or "-"
+    return ",".join([escaped(b"%b=%b" % pair) for pair in options]) or "-"
 
 
 def _detail(text: str) -> str:
