@@ -49,7 +49,7 @@ class Address(NamedTuple):
         return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
 
 
-class Direction(enum.Enum):
+class Direction(enum.StrEnum):
     """Seen from the client, as the packets' names are."""
 
     READ = "read"
@@ -138,7 +138,7 @@ In the daemon that is a thread of its own pool; in a test it can be :func:`twist
 """
 
 
-class Outcome(enum.Enum):
+class Outcome(enum.StrEnum):
     """What became of a request, in one of five words."""
 
     COMPLETED = "completed"

@@ -1,4 +1,4 @@
-"""Answers that wait in a socket while their process waits for its CPU: they count as if they had been read in time."""
+"""Answers that wait in a socket while their process waits for its CPU: they count as read in time."""
 
 import pytest
 from net_kit import content, rrq

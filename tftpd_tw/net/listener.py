@@ -87,8 +87,8 @@ class Listener:
             if not broadcast and self._may_complain(peer.host):
                 server.refuse(error, local, peer)
             return
+        assert isinstance(packet, (ReadRequest, WriteRequest))
         reading = isinstance(packet, ReadRequest)
-        assert reading or isinstance(packet, WriteRequest)
         if entry is not None and not entry.transfer.busy():
             entry.transfer.abandon()
         request = Request(

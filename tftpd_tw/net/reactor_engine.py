@@ -282,7 +282,8 @@ class SessionSocket:
     def close(self) -> None:
         """Free the port."""
         self._watcher.removeReader(self)
-        self._watcher.removeWriter(self)
+        if self._waiting:
+            self._watcher.removeWriter(self)
         self._socket.close()
 
 

@@ -1,8 +1,8 @@
 """The MTU of the route to each client, remembered for a moment.
 
-To ask the kernel takes a socket and five system calls, for every request that has options; machines that boot send
-dozens within seconds. Nothing tells us when a route changes, so that an answer is used for some seconds only. Until
-then a block may be too large for the new route: it is fragmented, as sockets of sessions allow.
+To ask the kernel takes a socket and five system calls, for every request that has options; machines that boot
+send dozens within seconds. Nothing tells us when a route changes, so that an answer is used for some seconds only.
+Until then a block may be too large for the new route: it is fragmented, as session sockets allow.
 """
 
 from twisted.internet.interfaces import IReactorTime

@@ -37,6 +37,8 @@ from tftpd_tw.protocol.timing import Patience, RetransmitTimer
 _IP_AND_UDP = {False: 28, True: 48}
 """Bytes of headers before the TFTP packet, for IPv4 and for IPv6."""
 
+_PEER_ERROR = Reason.PEER_ERROR.value
+
 _OUTCOMES = {
     Reason.COMPLETED.value: Outcome.COMPLETED,
     Reason.LAST_ACK_MISSING.value: Outcome.COMPLETED,
@@ -79,6 +81,8 @@ class Server:
 @implementer(ITransfer)
 class ServedTransfer:
     """One request, from its arrival to its record."""
+
+    __slots__ = ("_began", "_clock", "_on_over", "_opening", "_over", "_server", "_session", "_stall", "request")
 
     def __init__(self, server: Server, request: Request, on_over: Callable[["ServedTransfer"], None]) -> None:
         """Be ready to :meth:`begin`.
@@ -256,7 +260,7 @@ class ServedTransfer:
 
     def _ended(self, ended: Ended) -> None:
         detail = str(ended.error) if ended.error is not None else ended.text.decode("latin-1")
-        reason = f"{ended.reason}:{ended.code}" if ended.reason == Reason.PEER_ERROR.value else ended.reason
+        reason = f"{ended.reason}:{ended.code}" if ended.reason == _PEER_ERROR else ended.reason
         self._report(_OUTCOMES.get(ended.reason, Outcome.FAILED), reason, detail)
 
     def _report(self, outcome: Outcome, reason: str, detail: str) -> None:

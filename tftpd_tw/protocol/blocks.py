@@ -17,7 +17,7 @@ class Rollover(enum.IntEnum):
     @property
     def modulus(self) -> int:
         """How many blocks until a wire number comes again."""
-        return 65536 - self.value
+        return 65536 - self
 
     def wire(self, block: int) -> int:
         """The 16 bits that stand for absolute ``block`` (>= 0)."""

@@ -183,7 +183,8 @@ def negotiate(asked: Options, policy: Policy, facts: Facts) -> Agreed:
             if number is not None:
                 granted[known] = b"%d" % number
     # The first of each name is answered, where it stood.
-    return _agreed(terms, tuple([(name, granted.pop(name.lower())) for name, _ in asked if name.lower() in granted]))
+    answered = [(name, granted.pop(name.lower())) for name, _ in asked if name.lower() in granted]
+    return _agreed(terms, tuple(answered))
 
 
 def announced_size(asked: Options) -> int | None:

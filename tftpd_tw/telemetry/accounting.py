@@ -34,7 +34,7 @@ class Accounting:
         """All figures, transfers in progress included. To be read at once: some of them go on counting."""
         byte_counts, retransmits = Counter(self._ended.byte_counts), self._ended.retransmits
         for transfer in self._active:
-            byte_counts[transfer.request.direction.value] += transfer.byte_count
+            byte_counts[transfer.request.direction] += transfer.byte_count
             retransmits += transfer.retransmits
         return evolve(self._ended, active=len(self._active), byte_counts=byte_counts, retransmits=retransmits)
 
@@ -45,7 +45,7 @@ class Accounting:
     def transfer_ended(self, transfer: ITransfer, record: TransferRecord) -> None:
         """Its outcome is known."""
         self._active.discard(transfer)
-        self._ended.byte_counts[record.request.direction.value] += record.byte_count
+        self._ended.byte_counts[record.request.direction] += record.byte_count
         self._ended.retransmits += record.retransmits
         if record.burst_fallback:
             self._ended.burst_fallbacks[record.request.direction.value, record.burst_fallback] += 1
@@ -64,6 +64,6 @@ class Accounting:
         self._ended.dropped[why] += 1
 
     def _count(self, record: TransferRecord) -> None:
-        self._ended.transfers[record.request.direction.value, record.outcome.value] += 1
+        self._ended.transfers[record.request.direction, record.outcome] += 1
         if record.response_seconds is not None:
             self._ended.response_time.add(record.response_seconds)

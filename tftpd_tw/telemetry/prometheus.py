@@ -62,8 +62,8 @@ class TransferCollector(Collector):
         )
         for direction in Direction:
             for outcome in Outcome:
-                count = totals.transfers[direction.value, outcome.value]
-                transfers.add_metric([direction.value, outcome.value], count)
+                count = totals.transfers[direction, outcome]
+                transfers.add_metric([direction, outcome], count)
         yield transfers
 
         transferred = CounterMetricFamily(
@@ -72,7 +72,7 @@ class TransferCollector(Collector):
             labels=["direction"],
         )
         for direction in Direction:
-            transferred.add_metric([direction.value], totals.byte_counts[direction.value])
+            transferred.add_metric([direction], totals.byte_counts[direction])
         yield transferred
 
         errors = CounterMetricFamily("tftp_errors", "ERROR packets sent, by their code.", labels=["code"])

@@ -13,6 +13,7 @@ from zope.interface import implementer
 from tftpd_tw.interfaces import ITransfer, ITransferObserver, TransferRecord
 from tftpd_tw.protocol.packets import Options
 from tftpd_tw.protocol.text import escaped
+
 _EVENT = {
     "log_format": "{text}",
     "log_level": LogLevel.info,
@@ -48,7 +49,7 @@ class TransferLog:
 
     def _write(self, record: TransferRecord) -> None:
         request = record.request
-        direction, outcome, reason = request.direction.value, record.outcome.value, record.reason
+        direction, outcome, reason = request.direction, record.outcome, record.reason
         client, local = str(request.client), request.local.host
         name, mode = escaped(request.name), request.mode.value.decode()
         asked = _options(request.options)
