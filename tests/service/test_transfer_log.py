@@ -1,14 +1,16 @@
 """The line that is written for each transfer, and what strangers cannot do to it."""
 
 import io
+import json
 from collections.abc import Callable, Iterator
 
 import pytest
-from twisted.logger import globalLogPublisher, textFileLogObserver
+from twisted.logger import LogEvent, LogLevel, globalLogPublisher, textFileLogObserver
 
 from tftpd_tw.backends.memory import MemoryBackend
 from tftpd_tw.net.serving import Terms
 from tftpd_tw.protocol.options import Policy
+from tftpd_tw.service.messages import pack_event
 from tftpd_tw.telemetry.transfer_log import TransferLog
 from tftpd_tw.testing import MemoryNetwork, RawPeer
 
@@ -68,6 +70,24 @@ def test_a_refusal_is_one_line(peer: RawPeer, written: Written) -> None:
     assert len(written()) == 1
     assert "read refused reason=not-found" in written()[0]
     assert 'detail="missing"' in written()[0]
+
+
+def test_the_fields_are_there_for_other_observers(network: MemoryNetwork) -> None:
+    """One event of level info: numbers as numbers, names escaped, and a system that shows where it is from."""
+    events: list[LogEvent] = []
+    globalLogPublisher.addObserver(events.append)
+    network.get(b"file", block_size=500, window_size=2)
+    network.run_until_idle()
+    globalLogPublisher.removeObserver(events.append)
+    [event] = [event for event in events if event["log_namespace"] == "tftpd_tw.transfers"]
+    assert event["log_level"] is LogLevel.info
+    assert event["log_system"] == "tftpd_tw.transfers#info"
+    fields = {"direction": "read", "outcome": "completed", "reason": "completed", "name": "file", "mode": "octet"}
+    assert fields.items() <= event.items()
+    assert (event["bytes"], event["retransmits"], event["detail"]) == (1000, 0, "")
+    assert 0 < event["seconds"] < 1
+    assert event["text"].startswith("read completed reason=completed client=192.0.2.100:49152 ")
+    assert json.loads(json.dumps(pack_event(event)))["log"]["text"] == event["text"]
 
 
 HOSTILE = [

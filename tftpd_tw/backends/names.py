@@ -34,7 +34,7 @@ def normalise(name: bytes) -> tuple[bytes, ...]:
         raise AccessViolation("name leads upwards")
     if parts[-1] in (b"", b"."):
         raise AccessViolation("name is that of a directory")
-    components = tuple(part for part in parts if part not in (b"", b"."))
+    components = tuple([part for part in parts if part not in (b"", b".")])
     if max(map(len, components)) > LONGEST_COMPONENT:
         raise FileNotFound("a component of the name is too long")
     return components

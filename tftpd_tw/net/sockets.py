@@ -85,11 +85,16 @@ def bind_session_socket(local: Address, peer: Address) -> socket.socket:
             sock.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
             sock.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT)
         if local.host:
-            sock.bind(to_socket_address(Address(local.host, 0, local.scope)))
+            sock.bind(_free_port(local))
     except BaseException:
         sock.close()
         raise
     return sock
+
+
+def _free_port(local: Address) -> SocketAddress:
+    """What to bind for a free port of ``local.host``."""
+    return (local.host, 0, 0, local.scope) if ":" in local.host else (local.host, 0)
 
 
 def segment_control(size: int) -> list[tuple[int, int, bytes]]:
@@ -159,7 +164,7 @@ def path_mtu(local: Address, peer: Address) -> int | None:
     try:
         with socket.socket(family_of(peer.host), socket.SOCK_DGRAM) as sock:
             if local.host:
-                sock.bind(to_socket_address(Address(local.host, 0, local.scope)))
+                sock.bind(_free_port(local))
             sock.connect(to_socket_address(peer))
             if sock.family is socket.AF_INET6:
                 return sock.getsockopt(socket.IPPROTO_IPV6, IPV6_MTU)
