@@ -234,9 +234,6 @@ class MemorySessionSocket:
             self._network.transmit(datagram, self.address, from_socket_address(peer))
         return []
 
-    def receive(self) -> None:
-        """Nothing waits here: what comes is handed over at once."""
-
     def wait_writable(self) -> None:
         """The handler wants to know: in the next turn, if the buffer is not full."""
         self._waiting = True

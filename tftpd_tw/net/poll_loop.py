@@ -163,19 +163,21 @@ class PollLoop:
     def _wait(self) -> list[tuple[int, int]]:
         """What becomes ready within :data:`LINGER`."""
         poll = self._epoll.poll
+        if self._spins_in_vain >= SPINS_IN_VAIN:
+            self._waits += 1
+            if self._waits % TRY_AGAIN:
+                return poll(LINGER, READY_AT_ONCE)
         ready = poll(0, READY_AT_ONCE)
         if ready:
             return ready
-        self._waits += 1
-        if self._spins_in_vain < SPINS_IN_VAIN or not self._waits % TRY_AGAIN:
-            end = time.monotonic() + SPIN
-            while time.monotonic() < end:
-                ready = poll(0, READY_AT_ONCE)
-                if ready:
-                    self._spins_in_vain = 0
-                    return ready
-                os.sched_yield()
-            self._spins_in_vain += 1
+        end = time.monotonic() + SPIN
+        while time.monotonic() < end:
+            os.sched_yield()
+            ready = poll(0, READY_AT_ONCE)
+            if ready:
+                self._spins_in_vain = 0
+                return ready
+        self._spins_in_vain += 1
         return poll(LINGER, READY_AT_ONCE)
 
     def connectionLost(self, reason: Failure) -> None:
