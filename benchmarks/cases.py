@@ -53,7 +53,7 @@ class Case:
     """Per cent, in each direction."""
     unit: Literal["MB/s", "transfers/s", "MB/s each"] = "MB/s"
     """The rate: of all clients together, or of the median transfer alone."""
-    deadline: int = 40
+    deadline: int = 20
     """Seconds after which a measurement ends as it is."""
     together: bool = False
     """Whether the servers of a round run at the same time: they mostly wait."""
@@ -80,7 +80,16 @@ def lossy(percent: int, window: int) -> Case:
     goals = (rate(15, ("tftpd-hpa",)), rate(8))
     name, title = f"loss{percent}-ws{window}", f"{percent} % loss both ways, 1 MB, {kind}"
     return Case(
-        name, title, MB, windowsize=window, clients=8, loss=percent, unit="MB/s each", together=True, goals=goals
+        name,
+        title,
+        MB,
+        windowsize=window,
+        clients=8,
+        loss=percent,
+        unit="MB/s each",
+        together=True,
+        deadline=40,
+        goals=goals,
     )
 
 
