@@ -30,8 +30,9 @@ def here(tmp_path):
 
 
 @pytest.fixture(params=[True, False], ids=["unnamed", "named"])
-def stage(request, here):
-    """Makes staged files in it: without a name, and with a temporary one."""
+def stage(request, here, monkeypatch):
+    """Makes staged files in it: without a name, and with a temporary one; on what counts as a disk."""
+    monkeypatch.setattr(staging, "lives_in_memory", lambda fd: False)
 
     def stage(target=b"f", **arguments):
         directory = os.open(here, LOOK | os.O_DIRECTORY)
@@ -122,6 +123,68 @@ def test_the_client_waits_for_a_slow_disk(stage, threads):
     cancelled = writer.cancel()
     threads.run()
     result_of(cancelled)
+
+
+@pytest.fixture
+def stage_in_memory(stage, monkeypatch):
+    """Makes staged files as on a tmpfs."""
+    monkeypatch.setattr(staging, "lives_in_memory", lambda fd: True)
+    return stage
+
+
+def test_in_memory_nothing_is_held(stage_in_memory, here, threads):
+    """On a file system in memory each piece is written at once, and a thread only makes the file durable and
+    visible (C113).
+    """
+    staged = stage_in_memory()
+    writer = FileWriter(staged, threads)
+    for count in range(1, 2 * MOST_HELD // len(BLOCK)):
+        assert writer.write(BLOCK) is None
+        assert os.fstat(staged._fd).st_size == count * len(BLOCK)
+    assert threads.jobs == []
+    assert visible(here) == {}
+    finished = writer.finish()
+    not_yet(finished)
+    threads.run()
+    result_of(finished)
+    assert tree(here) == {"f": BLOCK * count}
+
+
+def test_in_memory_a_failure_is_told_at_once(stage_in_memory, here, threads, monkeypatch):
+    """F15: a full memory fails the write that it happens in, and what follows; nothing is left (C113, C114)."""
+    writer = FileWriter(stage_in_memory(), threads)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", raising(errno.ENOSPC))
+        with pytest.raises(DiskFull):
+            writer.write(BLOCK)
+    with pytest.raises(DiskFull):
+        writer.write(BLOCK)
+    assert type(failure_of(writer.finish()).value) is DiskFull
+    writer.cancel()
+    threads.run()
+    assert tree(here) == {}
+
+
+def test_in_memory_the_limit_holds(stage_in_memory, threads):
+    """C071: what is beyond the limit is not written."""
+    staged = stage_in_memory()
+    writer = FileWriter(staged, threads, 1000)
+    writer.write(bytes(1000))
+    with pytest.raises(DiskFull):
+        writer.write(b"x")
+    assert os.fstat(staged._fd).st_size == 1000
+    writer.cancel()
+    threads.run()
+
+
+@pytest.mark.parametrize("answer", [True, False])
+def test_the_file_itself_is_asked_whether_it_is_in_memory(here, monkeypatch, answer):
+    """A disk may be mounted beneath a root that is in memory: the staged file's own file system decides."""
+    asked = []
+    monkeypatch.setattr(staging, "lives_in_memory", lambda fd: asked.append(fd) or answer)
+    staged = Staged.open(os.open(here, LOOK | os.O_DIRECTORY), b"f")
+    assert (asked, staged.in_memory) == ([staged._fd], answer)
+    staged.discard()
 
 
 def test_failed_write_is_told_by_the_next_call(stage, here, threads, monkeypatch):

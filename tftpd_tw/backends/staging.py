@@ -24,6 +24,7 @@ from collections.abc import Sequence
 from attrs import define, field
 
 from tftpd_tw.backends.confined import Root, as_tftp_error
+from tftpd_tw.backends.filesystems import lives_in_memory
 from tftpd_tw.interfaces import Buffer
 from tftpd_tw.protocol.text import escaped
 
@@ -58,6 +59,8 @@ class Staged:
     _fd: int
     _part: bytes | None
     """The temporary name; None while it has none."""
+    in_memory: bool
+    """Whether :meth:`write` never waits, and may be called in the reactor thread."""
     _closed: bool = field(init=False, default=False)
 
     @classmethod
@@ -82,7 +85,7 @@ class Staged:
             fd, part = (_unnamed(directory) if unnamed else None) or _named(directory)
         except OSError as error:
             raise as_tftp_error(error, escaped(target)) from error
-        return cls(directory, target, replace, keep_mode, fd, part)
+        return cls(directory, target, replace, keep_mode, fd, part, lives_in_memory(fd))
 
     def write(self, batch: Sequence[Buffer]) -> None:
         """Append all of ``batch``. Raises :class:`~tftpd_tw.protocol.errors.TFTPError`."""
