@@ -341,6 +341,12 @@ class RawPeer:
         """Keep it."""
         self.received.append((datagram, from_socket_address(peer)))
 
+    def datagrams_received(self, datagrams: list[bytes], peer: SocketAddress) -> int:
+        """Keep them; none is waited for."""
+        for datagram in datagrams:
+            self.datagramReceived(datagram, peer)
+        return 0
+
     def unreachable(self, peer: SocketAddress) -> None:
         """Nobody listens there; a raw peer does not mind."""
 

@@ -38,7 +38,8 @@ class Handler:
     """Keeps what a socket says; may close it at the first packet or error."""
 
     def __init__(self, closes=False):
-        self.requests, self.packets, self.gone = [], [], []
+        self.requests, self.packets, self.batches, self.gone = [], [], [], []
+        self.wanted = 0
         self.resumed = 0
         self.socket = None
         self.closes = closes
@@ -54,6 +55,13 @@ class Handler:
         self.packets.append((datagram, peer))
         if self.closes:
             self.socket.close()
+
+    def datagrams_received(self, datagrams, peer):
+        """Packets in a row; :attr:`wanted` more should follow."""
+        self.batches.append((len(datagrams), peer))
+        for datagram in datagrams:
+            self.datagramReceived(datagram, peer)
+        return self.wanted
 
     def unreachable(self, peer):
         """An error."""
@@ -602,21 +610,86 @@ def test_a_dropped_socket_that_waits_for_room_goes_on_waiting():
         assert (reactor.readers, reactor.writers) == ([session_socket], [session_socket])
 
 
-def test_session_socket_reads_a_window_and_no_more(reactor):
-    """One turn reads as many packets as come in a row, and a socket that its handler closes is not read again
-    (S037).
+PEER, STRANGER = ("127.0.0.1", 1), ("127.0.0.1", 2)
+
+
+def windowed(reactor, handler, count, *script):
+    """A session socket that expects windows of ``count``, on a socket that does what ``script`` says."""
+    session_socket = SessionSocket(FailingSocket(*script), reactor, handler)
+    session_socket.expect(2000, count)
+    return session_socket
+
+
+def came(peer=PEER, data=b"x"):
+    """What a read of one packet gives."""
+    return (data, [], 0, peer)
+
+
+@pytest.mark.parametrize(("count", "read"), [(8, 8), (1000, 64)])
+def test_session_socket_reads_a_window_and_no_more(reactor, count, read):
+    """One turn reads as many packets as come in a row, 64 at most, and a socket that its handler closes is not
+    read again (S037).
     """
     handler = Handler()
-    session_socket = SessionSocket(FailingSocket(*[(b"x", ("127.0.0.1", 1))] * 20), reactor, handler)
+    session_socket = windowed(reactor, handler, count, *[came()] * 200)
+    handler.wanted = 1000
     session_socket.doRead()
-    assert len(handler.packets) == 1
-    session_socket.expect(2000, 8)
-    session_socket.doRead()
-    assert len(handler.packets) == 9
+    assert handler.batches == [(read, PEER)]
     handler.socket, handler.closes = session_socket, True
     session_socket.doRead()
-    assert len(handler.packets) == 10
+    assert handler.batches == [(read, PEER)] * 2
     assert reactor.idle
+
+
+def test_session_socket_reads_one_packet_where_no_more_can_come(reactor):
+    """In lockstep a turn is one read."""
+    handler = Handler()
+    session_socket = SessionSocket(FailingSocket(*[(b"x", PEER)] * 3), reactor, handler)
+    session_socket.doRead()
+    assert handler.packets == [(b"x", PEER)]
+    session_socket.close()
+
+
+def test_a_window_is_read_on_while_it_comes(reactor):
+    """What has come while packets were served is read in the same turn, until the window is complete or nothing
+    has come.
+    """
+    handler = Handler()
+    handler.wanted = 2
+    nothing = BlockingIOError()
+    script = [came(), came(), nothing, came(), nothing, nothing, came()]
+    session_socket = windowed(reactor, handler, 16, *script)
+    session_socket.doRead()
+    assert handler.batches == [(2, PEER), (1, PEER)]
+    handler.wanted = 0
+    session_socket.doRead()
+    assert handler.batches == [(2, PEER), (1, PEER), (1, PEER)]
+    session_socket.close()
+
+
+def test_packets_of_a_stranger_are_kept_apart(reactor):
+    """Packets that are handed over together come from one address; after a close nothing is handed over (C090)."""
+    handler = Handler()
+    mixed = [came(), came(), came(STRANGER), came()]
+    session_socket = windowed(reactor, handler, 16, *mixed, BlockingIOError(), *mixed)
+    session_socket.doRead()
+    assert handler.batches == [(2, PEER), (1, STRANGER), (1, PEER)]
+    handler.socket, handler.closes = session_socket, True
+    session_socket.doRead()
+    assert handler.batches[3:] == [(2, PEER)]
+
+
+def test_packets_before_an_error_count_first(reactor, monkeypatch):
+    """A client that sends its last block and closes its port is not taken for one that has gone before it."""
+    looked = []
+    monkeypatch.setattr(SessionSocket, "read_errors", lambda _: looked.append(len(handler.packets)))
+    handler = Handler()
+    refused = OSError(errno.ECONNREFUSED, "x")
+    session_socket = windowed(reactor, handler, 16, came(), refused, refused)
+    session_socket.doRead()
+    session_socket.doRead()
+    assert looked == [1]
+    session_socket.close()
 
 
 def test_send_once_never_raises(reactor):

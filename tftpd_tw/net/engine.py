@@ -57,6 +57,11 @@ class ISessionHandler(Interface):
     def datagramReceived(datagram: bytes, peer: SocketAddress) -> None:
         """A packet came, from anybody."""
 
+    def datagrams_received(datagrams: list[bytes], peer: SocketAddress) -> int:
+        """At least one came, one after the other, where :meth:`ISessionSocket.expect` said that several might;
+        returns how many more of the same window should follow at once.
+        """
+
     def unreachable(peer: SocketAddress) -> None:
         """A host said that nobody listens on the port that we sent to."""
 

@@ -62,6 +62,9 @@ class Watcher(Protocol):
 REQUESTS_PER_TURN = 64
 """Requests taken before other sockets have their turn."""
 
+PACKETS_PER_TURN = 64
+"""Packets of a window taken before other sockets have their turn."""
+
 
 @implementer(IReadDescriptor, IRequestSocket)
 class RequestSocket:
@@ -119,7 +122,6 @@ class SessionSocket:
     """One transfer's socket on a reactor."""
 
     __slots__ = (
-        "_coalesced",
         "_control",
         "_control_size",
         "_count",
@@ -139,7 +141,6 @@ class SessionSocket:
         self._size = MAX_REQUEST + 1
         self._count = 1
         self._segmented = True
-        self._coalesced = False
         self._waiting = False
         self._control: list[tuple[int, int, bytes]] = []
         self._control_size = 0
@@ -154,11 +155,10 @@ class SessionSocket:
     def expect(self, size: int, count: int) -> None:
         """Datagrams may have ``size`` bytes, and ``count`` of them may come in a row."""
         self._size = size
-        self._count = count
-        if count > 1 and not self._coalesced:
+        self._count = min(count, PACKETS_PER_TURN)
+        if count > 1:
             try:
                 coalesce(self._socket)
-                self._coalesced = True
             except OSError as error:
                 self.fallback = _name(error)
 
@@ -168,40 +168,63 @@ class SessionSocket:
 
     def receive(self) -> None:
         """Hand packets to the session."""
-        if self._coalesced:
-            self._read_coalesced()
+        if self._count > 1:
+            self._read_window()
             return
-        sock, received = self._socket, self._handler.datagramReceived
-        for _ in range(self._count):
-            try:
-                datagram, peer = sock.recvfrom(self._size)
-            except BlockingIOError:
-                return
-            except OSError:
-                self.read_errors()
-                return
-            received(datagram, peer)
-            if sock.fileno() < 0:
-                return
+        try:
+            datagram, peer = self._socket.recvfrom(self._size)
+        except BlockingIOError:
+            return
+        except OSError:
+            self.read_errors()
+            return
+        self._handler.datagramReceived(datagram, peer)
 
     doRead = receive
 
-    def _read_coalesced(self) -> None:
-        """A window of an upload may come in one piece: a tenth of the cost, where the network card does it."""
-        sock, received = self._socket, self._handler.datagramReceived
-        for _ in range(self._count):
-            try:
-                data, control, _, peer = sock.recvmsg(COALESCED, 64)
-            except BlockingIOError:
+    def _read_window(self) -> None:
+        """Hand over what is there of a window, and go on while the rest of it comes: in a batch the packets cost
+        less, and while one is served the next one comes, so that the client does not have to wake us each time.
+        """
+        sock, handler = self._socket, self._handler
+        left = wanted = self._count
+        while left > 0 and wanted > 0:
+            batches = self._read_batches(min(left, wanted))
+            if not batches:
                 return
-            except OSError:
-                self.read_errors()
-                return
-            size = coalesced_size(control) or len(data) or 1
-            for at in range(0, len(data) or 1, size):
-                received(data[at : at + size], peer)
+            for peer, datagrams in batches:
                 if sock.fileno() < 0:
                     return
+                wanted = handler.datagrams_received(datagrams, peer)
+                left -= len(datagrams)
+
+    def _read_batches(self, most: int) -> list[tuple[SocketAddress, list[bytes]]]:
+        """Up to ``most`` packets that are there, with the addresses that they came from; or more, since a network
+        card or the kernel may have put several into one piece.
+        """
+        receive = self._socket.recvmsg
+        batches: list[tuple[SocketAddress, list[bytes]]] = []
+        datagrams: list[bytes] = []
+        sender = None
+        while most > 0:
+            try:
+                data, control, _, peer = receive(COALESCED, 64)
+            except BlockingIOError:
+                break
+            except OSError:
+                if not batches:
+                    self.read_errors()  # else it waits for the next turn: what came before counts first
+                break
+            if peer != sender:
+                sender, datagrams = peer, []
+                batches.append((peer, datagrams))
+            if control and (size := coalesced_size(control)):
+                datagrams += [data[at : at + size] for at in range(0, len(data), size)]
+                most -= len(data) // size
+            else:
+                datagrams.append(data)
+                most -= 1
+        return batches
 
     def doWrite(self) -> None:
         """There is room in the buffer again."""

@@ -21,6 +21,7 @@ from tftpd_tw.protocol.events import Ended, Read, Write
 from tftpd_tw.protocol.lifecycle import Burst, Machine, State
 from tftpd_tw.protocol.opening import Asking, Proceed
 from tftpd_tw.protocol.packets import HEADER_SIZE, MAX_REQUEST, Opcode, encode_failure
+from tftpd_tw.protocol.receiving import Receiver
 from tftpd_tw.protocol.sending import Sender
 
 STRANGER_INTERVAL = 1.0
@@ -99,6 +100,17 @@ class Session(DatagramProtocol):
             return
         self.machine.datagram_received(datagram, self._seconds())
         self._settle()
+
+    def datagrams_received(self, datagrams: list[bytes], peer: SocketAddress) -> int:
+        """Packets came in a row, which a session with a window of incoming blocks expects."""
+        if peer != self._peer:
+            for datagram in datagrams:
+                self.datagramReceived(datagram, peer)
+            return 0
+        receiver: Receiver = self.machine
+        receiver.datagrams_received(datagrams, self._seconds())
+        self._settle()
+        return receiver.missing
 
     def unreachable(self, peer: SocketAddress) -> None:
         """ICMP: somebody's port is closed."""

@@ -5,20 +5,26 @@ from the gap on again). An ACK goes out when a window is full, at a gap, at a si
 and when nothing comes for a while. The ACK of the last block waits until the content is stored (rule C113);
 after it the receiver stays for a moment, to answer a repeat of the last block (RFC 1350 section 6; C100).
 
-Content is handed out with Write events of :data:`~tftpd_tw.protocol.lifecycle.READ_AHEAD` bytes or a window,
-whichever is more. While one is being stored a second one may fill up; then the ACK waits, and the sender with it.
+Content is handed out after an ACK, to be stored while the next window is on its way: with Write events of
+:data:`~tftpd_tw.protocol.lifecycle.READ_AHEAD` bytes or a window, whichever is more. While one is being stored a
+second one may fill up; then the ACK waits, and the sender with it.
 """
+
+from struct import Struct
 
 from tftpd_tw.protocol.errors import IllegalOperation
 from tftpd_tw.protocol.events import Ended, Reason, Write
 from tftpd_tw.protocol.lifecycle import MAX_UNVERIFIED_SENDS, READ_AHEAD, Machine, State, Trigger
 from tftpd_tw.protocol.netascii import Decoder
 from tftpd_tw.protocol.options import Agreed
-from tftpd_tw.protocol.packets import HEADER_SIZE, encode_ack
+from tftpd_tw.protocol.packets import HEADER_SIZE, Opcode, encode_ack
 from tftpd_tw.protocol.timing import RetransmitTimer
 
 SHORTEST_DALLY = 3.0
 """Seconds after the last ACK in which a repeat of the last block is answered (rule C100)."""
+
+_DATA = Opcode.DATA << 16
+_header = Struct("!I").unpack_from
 
 
 class Receiver(Machine):
@@ -43,6 +49,7 @@ class Receiver(Machine):
         "_sent_at",
         "_verified",
         "_waited",
+        "_window",
         "_writing",
         "blksize",
         "windowsize",
@@ -80,7 +87,8 @@ class Receiver(Machine):
         # Content that is here and not yet handed out.
         self._held: list[bytes] = []
         self._held_bytes = 0
-        self._chunk = max(agreed.windowsize * agreed.blksize, READ_AHEAD)
+        self._window = agreed.windowsize * agreed.blksize
+        self._chunk = max(self._window, READ_AHEAD)
         self._writing = False
         self._ack_held = False
         self._bytes = 0
@@ -102,6 +110,12 @@ class Receiver(Machine):
     def block_count(self) -> int:
         """Blocks that have come, in order."""
         return self._received
+
+    @property
+    def missing(self) -> int:
+        """Blocks of a window that has begun that are still to come."""
+        here = self._received - self._acked
+        return self.windowsize - here if here and self.state is State.FLOWING else 0
 
     def start(self, now: float) -> None:
         """Ask for block 1."""
@@ -146,16 +160,16 @@ class Receiver(Machine):
             self._flush()
             self._arm(now)
             return
-        if self._held_bytes >= self._chunk:
-            self._flush()
         if self._received - self._acked >= self.windowsize:
-            # Two chunks in memory are enough; the sender waits for our storage.
-            self._ack_held = self._held_bytes >= self._chunk
-            if self._ack_held:
-                self._arm(now)
-            else:
-                self._acknowledge(now)
+            self._invite(now)
         # Inside a window the deadline stays where it is; the timer finds out that it has moved.
+
+    def datagrams_received(self, datagrams: list[bytes], now: float) -> None:
+        """Some came from the peer in a row; the same as one after the other."""
+        self.datagram_received(datagrams[0], now)
+        done = self._take_in_order(datagrams, now)
+        for datagram in datagrams[done:]:
+            self.datagram_received(datagram, now)
 
     def blocks_written(self, now: float) -> None:
         """The answer to Write: it is stored."""
@@ -169,11 +183,11 @@ class Receiver(Machine):
             # Storage moves: the patience with it begins anew.
             self._progress_at = now
             self._arm(now)
-        if self._held_bytes >= self._chunk or self._final:
-            self._flush()
         if self._ack_held:
             self._ack_held = False
-            self._acknowledge(now)
+            self._invite(now)
+        elif self._final:
+            self._flush()
 
     def timer_fired(self, now: float) -> None:
         """``deadline`` has come (an early call does no harm)."""
@@ -197,7 +211,7 @@ class Receiver(Machine):
                 self._sampling = False
                 self._send(self._opening, now)
             else:
-                self._acknowledge(now)
+                self._invite(now)
                 self._sampling = False
 
     def repeat_opening(self, now: float) -> None:
@@ -206,6 +220,30 @@ class Receiver(Machine):
             self.retransmits += 1
             self._sampling = False
             self._send(self._opening, now)
+
+    def _take_in_order(self, datagrams: list[bytes], now: float) -> int:
+        """Take what is plain from the second one on: full blocks in order that do not complete the window. Each
+        costs 0.6 us here, and 0.9 one by one. Returns the index of the next.
+        """
+        done = 1
+        if self.state is not State.FLOWING or self._ack_held or self._sampling or self._waited:
+            return done
+        most = self.windowsize - (self._received - self._acked)
+        size = self.blksize + HEADER_SIZE
+        expected = _DATA | self.agreed.rollover.wire(self._received + 1)
+        for datagram in datagrams[1:most]:
+            if len(datagram) != size or _header(datagram)[0] != expected:
+                break
+            expected += 1  # at the wrap no block has it
+            done += 1
+        if done > 1:
+            self._gap_at = None
+            self._progress_at = self._sent_at = now
+            self._received += done - 1
+            self._bytes += (done - 1) * self.blksize
+            self._held += [datagram[HEADER_SIZE:] for datagram in datagrams[1:done]]
+            self._held_bytes += (done - 1) * self.blksize
+        return done
 
     def _out_of_order(self, wire: int, now: float) -> None:
         """A gap, a repeat, or a packet that was long under way."""
@@ -229,7 +267,7 @@ class Receiver(Machine):
         elif block < 1:
             return
         self.retransmits += 1
-        self._acknowledge(now)
+        self._invite(now)
         self._sampling = False
 
     def _after_the_last(self, datagram: bytes, now: float) -> None:
@@ -237,6 +275,17 @@ class Receiver(Machine):
         if self.state is State.DALLYING and wire == self.agreed.rollover.wire(self._received):
             self.retransmits += 1
             self.outbox.append([encode_ack(wire)])
+
+    def _invite(self, now: float) -> None:
+        """Acknowledge, and hand out content while the next window is on its way."""
+        if self._writing and self._held_bytes >= self._chunk:
+            # Two chunks in memory are enough; the sender waits for our storage.
+            self._ack_held = True
+            self._arm(now)
+            return
+        self._acknowledge(now)
+        if self._held_bytes + self._window > self._chunk:
+            self._flush()
 
     def _acknowledge(self, now: float) -> None:
         self._acked = self._received
