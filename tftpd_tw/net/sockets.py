@@ -5,7 +5,6 @@ ICMP errors. Numbers that Python does not name are Linux's; where they mean noth
 import errno
 import socket
 import struct
-from contextlib import suppress
 
 from tftpd_tw.interfaces import Address
 from tftpd_tw.net.engine import SocketAddress, from_socket_address, to_socket_address
