@@ -29,9 +29,9 @@ class TFTPError(Exception):
     ``TFTPError("what the operator should know")``: the message is for the log only.
     """
 
-    code: ClassVar[ErrorCode] = ErrorCode.UNDEFINED
-    wire_text: ClassVar[str] = "Server error"
-    """What the client is told: ASCII, short, the same for everybody."""
+    code: ErrorCode = ErrorCode.UNDEFINED
+    wire_text: str = "Server error"
+    """What the client is told: ASCII, short, the same for everybody, or what the operator wants him to be told."""
     reason: ClassVar[str] = "server-error"
     """The word for it in transfer records and metrics."""
 

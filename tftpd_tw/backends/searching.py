@@ -1,0 +1,92 @@
+"""Several folders, one after the other: a read gets the first file of its name, an upload goes to one place.
+
+A folder can be another one for each client (:class:`~tftpd_tw.policy.client_names.Tree`): ``hosts/{mac}`` before
+``common`` gives a client its own files where it has some, and everybody's where not. Only "not found" leads to the
+next folder. A file that is there and may not be read is refused: to give out another one in its place would be a
+surprise at best.
+
+The part of a tree that depends on the client is a part of the name that its backend is asked for, behind the
+normalised name's fence: no name leads from one client's folder into another's. A symlink may, if it stays
+beneath the tree's base.
+"""
+
+from collections.abc import Sequence
+
+from attrs import evolve, frozen
+from twisted.internet.defer import Deferred
+from zope.interface import implementer
+
+from tftpd_tw.backends.chaining import Identify, if_not_found, then
+from tftpd_tw.backends.names import normalise
+from tftpd_tw.interfaces import IBackend, IReader, IWriter, Request
+from tftpd_tw.policy.client_names import ClientNames, Tree
+from tftpd_tw.protocol.errors import AccessViolation, FileNotFound
+
+
+@frozen
+class Place:
+    """Where to look."""
+
+    tree: Tree
+    backend: IBackend
+    """For :attr:`Tree.base`."""
+
+    def request(self, request: Request, names: ClientNames) -> Request:
+        """What to ask the backend for.
+
+        :raises FileNotFound: what the tree needs to know of the client is not known
+        :raises TFTPError: the name is none
+        """
+        components = normalise(request.name)
+        missing = self.tree.missing(names)
+        if missing:
+            raise FileNotFound(f"{self.tree}: the client's {missing[0]} is not known")
+        # The slash keeps a component such as "c:" from being taken for a drive.
+        return evolve(request, name=b"/" + b"/".join((*self.tree.components(names), *components)))
+
+
+@implementer(IBackend)
+class SearchBackend:
+    """Looks for files in several places.
+
+    :param places: for reads, in this order; at least one.
+    :param uploads: where uploads go. None: they are denied.
+    :param identify: what a client is called, see :data:`~tftpd_tw.backends.chaining.Identify`.
+    """
+
+    name = "search"
+
+    def __init__(self, places: Sequence[Place], uploads: Place | None, identify: Identify) -> None:
+        self.places = tuple(places)
+        self.uploads = uploads
+        self.identify = identify
+
+    def open_read(self, request: Request) -> "IReader | Deferred[IReader]":
+        """The first file of that name.
+
+        :raises FileNotFound: it is nowhere
+        :raises TFTPError: what the first backend raises that does not say "not found"
+        """
+        return then(self.identify(request), lambda names: self._open(request, names, 0))
+
+    def open_write(self, request: Request) -> "IWriter | Deferred[IWriter]":
+        """A place for the upload.
+
+        :raises AccessViolation: uploads are denied
+        :raises FileNotFound: the client has no place for them
+        """
+        place = self.uploads
+        if place is None:
+            raise AccessViolation("uploads are not allowed")
+        return then(self.identify(request), lambda names: place.backend.open_write(place.request(request, names)))
+
+    def _open(self, request: Request, names: ClientNames, index: int) -> "IReader | Deferred[IReader]":
+        place = self.places[index]
+
+        def attempt() -> "IReader | Deferred[IReader]":
+            return place.backend.open_read(place.request(request, names))
+
+        def otherwise(_: FileNotFound) -> "IReader | Deferred[IReader]":
+            return self._open(request, names, index + 1)
+
+        return attempt() if index + 1 == len(self.places) else if_not_found(attempt, otherwise)
