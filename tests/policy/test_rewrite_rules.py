@@ -1,0 +1,115 @@
+"""Mistakes in rewrite rules, which are found before any client comes."""
+
+import sys
+
+import pytest
+
+from tftpd_tw.policy import patterns
+from tftpd_tw.policy.rewrite_rules import Abort, Occurrences, RewriteRulesError, Then, compile_rules
+from tftpd_tw.policy.rewrite_rules import RewriteRule as Rule
+
+UNTIL_NONE = Occurrences.UNTIL_NONE
+
+
+def problems(*rules):
+    """What is wrong with them: ``index key: text`` of each."""
+    try:
+        compile_rules(rules)
+    except RewriteRulesError as error:
+        return [f"{one.index} {one.key}: {one.text}" for one in error.problems]
+    return []
+
+
+WRONG = {
+    "no expression": (Rule("(", replace=""), "match: expected a regular expression of RE2, got '(': missing ): ("),
+    "look-around": (Rule("(?=x)", replace=""), "match: expected a regular expression of RE2, got '(?=x)': invalid perl operator: (?="),
+    "reference inside": (Rule(r"(a)\1", replace=""), r"match: expected a regular expression of RE2, got '(a)\\1': invalid escape sequence: \1"),
+    "no unless": (Rule("a", unless="[", replace=""), "unless: expected a regular expression of RE2, got '[': missing ]: ["),
+    "group": (Rule("(a)b", replace=r"\2"), r"replace: there is no \2: the regular expression has 1 group"),
+    "no group": (Rule("ab", replace=r"\1"), r"replace: there is no \1: the regular expression has no groups"),
+    "escape": (Rule("a", replace=r"\n"), r"replace: unknown escape \n; known are \0 to \9, \U, \L, \E and \\ for a backslash"),
+    "last backslash": (Rule("a", replace="x\\"), "replace: unknown escape \\; known are \\0 to \\9, \\U, \\L, \\E and \\\\ for a backslash"),
+    "tftp-hpa's ip": (Rule("a", replace=r"\i"), r"replace: unknown escape \i; write {ip}"),
+    "tftp-hpa's hex": (Rule("a", replace=r"\x"), r"replace: unknown escape \x; write {ip_hex}"),
+    "placeholder": (Rule("a", replace="{serial}"), "replace: unknown placeholder {serial}; known are {ip}, {ip_hex}, {mac}, {interface}"),
+    "NUL": (Rule("a", replace="\0"), "replace: expected a text without NUL bytes"),
+    "label": (Rule("a", jump="there", label="here"), "jump: no rule has the label 'there'; known are 'here'"),
+    "no label": (Rule("a", jump="there"), "jump: no rule has the label 'there'; known are none"),
+    "nothing to do": (Rule("a"), "match: the rule does nothing; give it 'replace', 'then', 'jump' or 'abort'"),
+    "replace what": (Rule("a", occurrences=Occurrences.ALL, then=Then.STOP), "occurrences: there is no 'replace' that it could be about"),
+    "two ways on": (Rule("a", then=Then.STOP, jump="x", label="x"), "jump: 'then: stop' says otherwise; keep one of them"),
+    "after the end": (Rule("a", replace="b", abort=Abort()), "abort: nothing comes after it; move 'replace', 'then' and 'jump' to a rule of their own"),
+    "abort text": (Rule("a", abort=Abort(text="nö")), "abort: expected a text of at most 120 ASCII characters, got 'nö'"),
+    "long text": (Rule("a", abort=Abort(text="n" * 121)), f"abort: expected a text of at most 120 ASCII characters, got '{'n' * 121}'"),
+    "abort's group": (Rule("a", abort=Abort(text=r"\1")), r"abort: there is no \1: the regular expression has no groups"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("rule", "expected"), WRONG.values(), ids=WRONG)
+def test_wrong_rules(rule, expected):
+    """Each mistake is one line that says what is wrong and what to do."""
+    assert problems(rule) == [f"0 {expected}"]
+
+
+def test_all_mistakes_at_once():
+    """Every mistake of every rule is reported, in the order of the rules, and the text counts from 1."""
+    rules = [Rule("(", replace=r"\n"), Rule("a", replace="b"), Rule("a"), Rule("b", then=Then.STOP, label="x"), Rule(label="x")]
+    assert [line.split(":")[0] for line in problems(*rules)] == ["0 match", "0 replace", "2 match", "4 label"]
+    with pytest.raises(RewriteRulesError, match=r"(?s)^rule 1: match: .*rule 5: label: rule 4 has the label 'x' already$"):
+        compile_rules(rules)
+
+
+def test_a_large_expression_is_refused():
+    """What would take RE2 long is not taken."""
+    (line,) = problems(Rule("((a{0,100}){0,100})", replace=""))
+    assert "invalid repetition" in line
+    (line,) = problems(Rule(".{1000}" * 8, replace=""))
+    assert "pattern too large" in line
+
+
+@pytest.mark.parametrize("module", [None, object()], ids=["not there", "another re2"])
+def test_without_re2(monkeypatch, module):
+    """Whoever has rules and not RE2 is told what to install; also when another package has taken its name."""
+    monkeypatch.setitem(sys.modules, "re2", module)
+    assert problems(Rule("a", replace="")) == [f"0 match: {patterns.NOT_INSTALLED}"]
+
+
+ENDLESS = {
+    "its own replacement": [Rule("a", replace="a", occurrences=UNTIL_NONE)],
+    "within its replacement": [Rule("a", replace="bab", occurrences=UNTIL_NONE)],
+    "ignoring case": [Rule("a", ignore_case=True, replace="A", occurrences=UNTIL_NONE)],
+    "fits nothing at all": [Rule("x*", replace="", occurrences=UNTIL_NONE)],
+    "anchored": [Rule("^/", replace="/", occurrences=UNTIL_NONE)],
+    "jumps to itself": [Rule("a", jump="x", label="x")],
+    "jumps back": [Rule(label="x"), Rule("b", unless="c", then=Then.STOP), Rule("a", jump="x")],
+    "restarts": [Rule("b", abort=Abort()), Rule("a", then=Then.RESTART)],
+    "only tries": [Rule("a", replace="b", then=Then.STOP_IF_FOUND, label="x"), Rule("a", jump="x")],
+    "inside": [Rule(label="x"), Rule("c", jump="y"), Rule("d", label="y"), Rule("a", jump="x")],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("rules", ENDLESS.values(), ids=ENDLESS)
+def test_endless_rules(rules):
+    """What would go on for ever whenever it is reached is refused."""
+    (line,) = problems(*rules)
+    assert "would never end" in line
+
+
+ENDING = {
+    "gets shorter": [Rule("//", replace="/", occurrences=UNTIL_NONE)],
+    "other case": [Rule("a", replace="A", occurrences=UNTIL_NONE)],
+    "anchored": [Rule("^a", replace="xa", occurrences=UNTIL_NONE)],
+    "depends": [Rule("(a)b", replace=r"\1", occurrences=UNTIL_NONE)],
+    "once": [Rule("a", replace="a"), Rule("a", replace="a", occurrences=Occurrences.ALL)],
+    "changes": [Rule("a", replace="b", then=Then.RESTART)],
+    "changes on the way": [Rule("a", replace="b", label="x"), Rule("a", jump="x")],
+    "forward": [Rule("a", jump="x"), Rule("b", replace="c"), Rule(label="x")],
+    "entered from elsewhere": [Rule("a", jump="y"), Rule("a", then=Then.STOP, label="x"), Rule("a", jump="x", label="y")],
+    "wherever the name says": [Rule(r"^(.)", jump=r"\1"), Rule("a", jump="x", label="x")],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("rules", ENDING.values(), ids=ENDING)
+def test_rules_that_may_end(rules):
+    """What comes to an end, or may for some names, is not refused."""
+    assert problems(*rules) == []
