@@ -1,5 +1,7 @@
 """What clients are called, and folders that are named after them."""
 
+import re
+
 import pytest
 
 from tftpd_tw.interfaces import Address, Direction, Request
@@ -53,7 +55,9 @@ def test_a_tree_is_shown_as_it_was_written(path):
     assert str(Tree.parse(path)) == path
 
 
-@pytest.mark.parametrize(("path", "missing"), [("/srv/{ip}", []), ("/srv/{ip}-{mac}/{interface}", ["mac", "interface"])])
+@pytest.mark.parametrize(
+    ("path", "missing"), [("/srv/{ip}", []), ("/srv/{ip}-{mac}/{interface}", ["mac", "interface"])]
+)
 def test_what_is_not_known(path, missing):
     """A tree says which of its placeholders nobody knows the value of."""
     assert Tree.parse(path).missing(BY_ADDRESS) == missing
@@ -75,6 +79,5 @@ def test_placeholders_of_a_tree():
 )
 def test_wrong_trees(path, words):
     """What cannot be a folder for each client is refused when it is read, not when a client comes (S020)."""
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises(ValueError, match=re.escape(words)):
         Tree.parse(path)
-    assert words in str(caught.value)

@@ -76,8 +76,8 @@ SINGLE = {
     "restart": ([Rule("b", replace="c"), Rule("a", replace="b", then=Then.RESTART)], b"aa", b"cc"),
     "jump": ([Rule("a", jump="end"), Rule("a", replace="x"), Rule(label="end")], b"a", b"a"),
     "jump back": ([Rule("a", replace="b", label="top"), Rule("a", jump="top")], b"aaa", b"bbb"),
-    "replace and jump": ([Rule("a", replace="b", jump="end"), Rule("b", replace="x"), Rule(label="end")], b"a", b"b"),
-    "jump by name": ([Rule("^(.)", jump=r"to-\L\1"), Rule("^", replace="no"), Rule("$", replace="!", label="to-a")], b"A", b"A!"),
+    "replace and jump": ([Rule("a", replace="b", jump="z"), Rule("b", replace="x"), Rule(label="z")], b"a", b"b"),
+    "jump by name": ([Rule("^.", jump=r"\L\0"), Rule(replace="z"), Rule(replace="!", label="a")], b"A", b"!A"),
 }  # fmt: skip
 
 
@@ -179,7 +179,9 @@ class TestBounds:
     @pytest.mark.parametrize("rules", GROWING.values(), ids=GROWING)
     def test_loops(self, rules):
         """Rules that send each other around with a name are given up on, saying which."""
-        with pytest.raises(TFTPError, match=r"rewrite rule \d: given up after 100\d steps; the rules do not come to an end"):
+        with pytest.raises(
+            TFTPError, match=r"rewrite rule \d: given up after 100\d steps; the rules do not come to an end"
+        ):
             rewrite(rules, b"xab")
 
     def test_length(self):
@@ -232,11 +234,10 @@ rules = st.builds(
 @settings(max_examples=300, deadline=None)
 @given(st.lists(rules, max_size=4), st.binary(min_size=1, max_size=60), st.data())
 def test_any_rules_end(some, name, data):
-    """Rules are refused when they are made, or end with a name or an error of ours, and their steps fit together."""
+    """Rules are refused when they are made, or end with a name or an error of ours, and the steps fit together."""
     try:
         rewriting = Rewriting(some)
-    except RewriteRulesError as error:
-        assert error.problems
+    except RewriteRulesError:
         return
     steps = []
     evaluation = rewriting.evaluate(request(name), NAMES, steps.append)

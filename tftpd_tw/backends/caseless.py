@@ -120,11 +120,9 @@ class CaselessBackend:
 
     def open_read(self, request: Request) -> "IReader | Deferred[IReader]":
         """The file of that name, or else of another spelling of it; raises as ``inner`` does."""
-
-        def otherwise(_: FileNotFound) -> "IReader | Deferred[IReader]":
-            return then(self.spelled(request), self.inner.open_read)
-
-        return if_not_found(lambda: self.inner.open_read(request), otherwise)
+        return if_not_found(
+            lambda: self.inner.open_read(request), lambda: then(self.spelled(request), self.inner.open_read)
+        )
 
     def open_write(self, request: Request) -> "IWriter | Deferred[IWriter]":
         """A place for the upload: where a file of another spelling is, that one's; raises as ``inner`` does."""

@@ -1,7 +1,7 @@
 """Going on with what a backend gives, whether it is there at once or later."""
 
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
@@ -19,28 +19,28 @@ Identify = Callable[[Request], "ClientNames | Deferred[ClientNames]"]
 
 def then(value: "T | Deferred[T]", go_on: "Callable[[T], R | Deferred[R]]") -> "R | Deferred[R]":
     """``go_on(value)``, once it is there. At once if it is."""
-    later = _later(value)
-    return go_on(value) if later is None else later.addCallback(go_on)  # type: ignore[arg-type]
+    value = _begun(value)
+    if isinstance(value, Deferred):
+        return value.addCallback(lambda result: _begun(go_on(result)))
+    return _begun(go_on(value))
 
 
 def if_not_found(
-    attempt: "Callable[[], T | Deferred[T]]", otherwise: "Callable[[FileNotFound], T | Deferred[T]]"
+    attempt: "Callable[[], T | Deferred[T]]", otherwise: "Callable[[], T | Deferred[T]]"
 ) -> "T | Deferred[T]":
-    """What ``attempt()`` gives; if that raises or fails with :class:`FileNotFound`, what ``otherwise`` gives."""
-    try:
-        value = attempt()
-    except FileNotFound as error:
-        return otherwise(error)
+    """What ``attempt()`` gives; if that raises or fails with :class:`FileNotFound`, what ``otherwise()`` gives."""
 
-    def failed(failure: Failure) -> Any:
+    def failed(failure: Failure) -> "T | Deferred[T]":
         failure.trap(FileNotFound)
-        return otherwise(failure.value)  # type: ignore[arg-type]
+        return _begun(otherwise())
 
-    later = _later(value)
-    return value if later is None else later.addErrback(failed)
+    try:
+        value = _begun(attempt())
+    except FileNotFound:
+        return _begun(otherwise())
+    return value.addErrback(failed) if isinstance(value, Deferred) else value  # type: ignore[call-overload]
 
 
-def _later(value: object) -> "Deferred[Any] | None":
-    if isinstance(value, Deferred):
-        return value
-    return Deferred.fromCoroutine(value) if isinstance(value, Coroutine) else None
+def _begun(value: "T | Deferred[T]") -> "T | Deferred[T]":
+    """``value``; a backend's method may be an ``async def``, whose work has to be begun."""
+    return Deferred.fromCoroutine(value) if isinstance(value, Coroutine) else value

@@ -3,7 +3,8 @@
 A folder can be another one for each client (:class:`~tftpd_tw.policy.client_names.Tree`): ``hosts/{mac}`` before
 ``common`` gives a client its own files where it has some, and everybody's where not. Only "not found" leads to the
 next folder. A file that is there and may not be read is refused: to give out another one in its place would be a
-surprise at best.
+surprise at best. Where spelling does not matter (:mod:`~tftpd_tw.backends.caseless`), a file of any spelling in
+the first folder comes before one of the right spelling in the second.
 
 The part of a tree that depends on the client is a part of the name that its backend is asked for, behind the
 normalised name's fence: no name leads from one client's folder into another's. A symlink may, if it stays
@@ -40,7 +41,7 @@ class Place:
         components = normalise(request.name)
         missing = self.tree.missing(names)
         if missing:
-            raise FileNotFound(f"{self.tree}: the client's {missing[0]} is not known")
+            raise FileNotFound(f"the client's {missing[0]} is not known")
         # The slash keeps a component such as "c:" from being taken for a drive.
         return evolve(request, name=b"/" + b"/".join((*self.tree.components(names), *components)))
 
@@ -86,7 +87,7 @@ class SearchBackend:
         def attempt() -> "IReader | Deferred[IReader]":
             return place.backend.open_read(place.request(request, names))
 
-        def otherwise(_: FileNotFound) -> "IReader | Deferred[IReader]":
+        def otherwise() -> "IReader | Deferred[IReader]":
             return self._open(request, names, index + 1)
 
         return attempt() if index + 1 == len(self.places) else if_not_found(attempt, otherwise)

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from tftpd_tw import __version__
+from tftpd_tw.cli import map as map_command
 from tftpd_tw.cli import serve
 
 
@@ -14,6 +15,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"tftpd-tw {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     serve.add_parser(commands)
+    map_command.add_parser(commands)
     options, rest = parser.parse_known_args(sys.argv[1:] if arguments is None else arguments)
-    status: int = options.run(rest)
+    if rest and options.run is not serve.run:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    status: int = options.run(options, rest)
     return status

@@ -3,6 +3,7 @@
 It is twistd all the same, with the plugin's own options; pipx and the like put only this command on the path.
 """
 
+import argparse
 import sys
 from typing import Any
 
@@ -15,7 +16,7 @@ def add_parser(commands: Any) -> None:
     parser.set_defaults(run=run)
 
 
-def run(arguments: list[str]) -> int:
+def run(_: argparse.Namespace, arguments: list[str]) -> int:
     """Become ``twistd -n tftpd``; returns only if that does."""
     from twisted.scripts import twistd
 

@@ -62,9 +62,8 @@ def _pieces(text: str, groups: int) -> Iterator[_Piece]:
         elif piece in _OF_TFTP_HPA:
             raise ValueError(f"unknown escape \\{piece}; write {_OF_TFTP_HPA[piece]}")
         elif not (piece.isascii() and piece.isdigit()):
-            raise ValueError(
-                f"unknown escape \\{piece}; known are \\0 to \\9, \\U, \\L, \\E and \\\\ for a backslash"
-            )
+            known = r"\0 to \9, \U, \L, \E, and \\ for a backslash"
+            raise ValueError(f"unknown escape \\{piece}; known are {known}")
         elif int(piece) > groups:
             has = f"{groups} group{'s' * (groups != 1)}" if groups else "no groups"
             raise ValueError(f"there is no \\{piece}: the regular expression has {has}")

@@ -1,0 +1,36 @@
+"""Rules, folders and what has their files, put together as an operator wants them."""
+
+from collections.abc import Callable, Sequence
+
+from tftpd_tw.backends.chaining import Identify
+from tftpd_tw.backends.rewritten import RewritingBackend
+from tftpd_tw.backends.searching import Place, SearchBackend
+from tftpd_tw.interfaces import IBackend
+from tftpd_tw.policy.client_names import Tree
+from tftpd_tw.policy.rewriting import Rewriting
+
+OpenBase = Callable[[str, bool], IBackend]
+"""``open_base(path, uploads)``: the backend for a :attr:`Tree.base`, and whether uploads go there. Who opens it
+closes it."""
+
+
+def assemble(
+    open_base: OpenBase,
+    identify: Identify,
+    roots: Sequence[Tree],
+    uploads: Tree | None = None,
+    rewriting: Rewriting | None = None,
+) -> IBackend:
+    """One backend of all that. Where there is but one folder for everybody and no rule, its own will do.
+
+    :param roots: where files are looked for, in this order; at least one.
+    :param uploads: where uploads go. None: they are denied.
+    :raises OSError: and whatever else ``open_base`` raises
+    """
+    opened: dict[str, IBackend] = {}
+    for tree in (*roots, *([uploads] if uploads is not None else ())):
+        if tree.base not in opened:
+            opened[tree.base] = open_base(tree.base, uploads is not None and tree.base == uploads.base)
+    place = Place(uploads, opened[uploads.base]) if uploads is not None else None
+    backend = SearchBackend([Place(tree, opened[tree.base]) for tree in roots], place, identify)
+    return RewritingBackend(backend, rewriting, identify) if rewriting is not None else backend
