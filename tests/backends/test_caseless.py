@@ -114,6 +114,13 @@ def test_bytes_that_are_no_text(make, top):
     assert fetch(make(), b"a\xff\n") == b"x"
 
 
+def test_a_component_like_a_drive(make, top):
+    """C034: only the beginning of a name can be a drive, not what stands behind a slash."""
+    (top / "c:").mkdir()
+    (top / "c:" / "x").write_bytes(b"x")
+    assert fetch(make(), b"/C:/X") == b"x"
+
+
 def test_symlinks_do_not_lead_out(make, top):
     """S021, S023: a link that leaves the root is not followed to find a spelling."""
     (top / "Out").symlink_to("../outside")

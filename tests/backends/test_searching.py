@@ -3,7 +3,7 @@
 import pytest
 from attrs import evolve
 from backend_kit import Threads, at_once, failure_of, fetch, not_yet, read_request, result_of, store, write_request
-from twisted.internet.defer import CancelledError
+from twisted.internet.defer import CancelledError, fail
 
 from tftpd_tw.backends.assembling import assemble
 from tftpd_tw.backends.directory import DirectoryBackend
@@ -243,17 +243,22 @@ class TestRewriting:
         assert (tmp_path / "a" / "both").read_bytes() == b"1"
         assert (tmp_path / "a" / "new-fresh").read_bytes() == b"2"
 
-    def test_a_bug_is_no_missing_file(self):
-        """What a backend does not foresee is not taken for an answer."""
+    @pytest.mark.parametrize("later", [False, True])
+    def test_a_bug_is_no_missing_file(self, later):
+        """What a backend does not foresee is not taken for an answer. It is asked for reading, by whoever asks."""
+        asked = []
 
         class Broken:
             def open_read(self, request):
-                raise ZeroDivisionError
+                asked.append((request.direction, request.name))
+                return fail(ZeroDivisionError()) if later else 1 // 0
 
-        backend = SearchBackend([Place(Tree("/"), Broken())], None, names_by_address)
+            open_write = open_read
+
         rewriting = Rewriting([RewriteRule(if_missing=True, replace="x")])
         with pytest.raises(ZeroDivisionError):
-            RewritingBackend(backend, rewriting, names_by_address).open_read(read_request(b"f"))
+            result_of(RewritingBackend(Broken(), rewriting, names_by_address).open_write(write_request(b"f")))
+        assert asked == [(Direction.READ, b"f")]
 
 
 def test_the_request_stays_as_it_is(search):

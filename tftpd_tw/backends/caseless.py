@@ -179,7 +179,7 @@ def _renamed(found: _Found, request: Request) -> Request:
 def _find(
     root: Root, asked: tuple[bytes, ...], folders: Mapping[_Key, _Folder], *, new: bool, cached_only: bool
 ) -> _Found:
-    """How ``asked`` is spelled beneath ``root``; of a ``new`` file only its folder need be there.
+    """How ``asked`` is spelled beneath ``root``. What is not there is ``new``, or nothing.
 
     :raises BlockingIOError: with ``cached_only`` only: a disk may have to be asked, or a folder to be read
     :raises FileNotFound: in no way
@@ -190,7 +190,7 @@ def _find(
         found.folders.append(folder)
         spelling = folder.spelling(component)
         if spelling is None:
-            if not new or len(found.folders) < len(asked):
+            if not new:
                 raise FileNotFound(f"{escaped(b'/'.join(asked))}: not there in any spelling")
             spelling = component
         found = found._replace(components=(*found.components, spelling))

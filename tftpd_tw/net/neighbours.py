@@ -37,7 +37,7 @@ _MESSAGE_ERROR, _MESSAGE_DONE, _GET_ADDRESS, _GET_NEIGHBOUR = 2, 3, 22, 30
 _REQUEST, _DUMP = 0x001, 0x301
 _ADDRESS_IP, _ADDRESS_LOCAL = 1, 2
 _NEIGHBOUR_IP, _NEIGHBOUR_MAC = 1, 2
-_WITHOUT_MAC = 0x01 | 0x20 | 0x40  # being looked for, failed, not looked for
+_NO_ARP = 0x40  # nobody has told it, as on the loopback interface
 
 
 class Neighbour(NamedTuple):
@@ -58,16 +58,17 @@ def find_neighbour(client: Address, local: Address) -> Neighbour:
     if not hasattr(socket, "AF_NETLINK"):
         raise OSError(errno.EAFNOSUPPORT, "this system has no netlink")
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0) as netlink:
-        interface = local.scope or _interface_of(netlink, ipaddress.ip_address(local.host).packed)
+        # What was sent to a multicast address has no local one.
+        interface = local.scope or client.scope or (_interface_of(netlink, local.host) if local.host else 0)
         if not interface:
             return NOBODY
         mac = _mac_of(netlink, ipaddress.ip_address(client.host).packed, interface)
     return Neighbour(mac, _name_of(interface))
 
 
-def _interface_of(netlink: socket.socket, local: bytes) -> int:
-    """The index of the interface that has the address ``local``; 0 if none has."""
-    found = 0
+def _interface_of(netlink: socket.socket, host: str) -> int:
+    """The index of the interface that has the address ``host``; 0 if none has."""
+    local, found = ipaddress.ip_address(host).packed, 0
     for body in _ask(netlink, _GET_ADDRESS, _DUMP, _ADDRESS.pack(_family(local), 0, 0, 0, 0)):
         attributes = _attributes(body, _ADDRESS.size)
         # On a point-to-point link the other attribute is the other end's.
@@ -82,9 +83,10 @@ def _mac_of(netlink: socket.socket, client: bytes, interface: int) -> bytes | No
     try:
         for body in _ask(netlink, _GET_NEIGHBOUR, _REQUEST, question):
             _, _, state, _, _ = _NEIGHBOUR.unpack_from(body)
-            return None if state & _WITHOUT_MAC else _attributes(body, _NEIGHBOUR.size).get(_NEIGHBOUR_MAC)
+            return None if state & _NO_ARP else _attributes(body, _NEIGHBOUR.size).get(_NEIGHBOUR_MAC)
     except OSError as error:
-        if error.errno != errno.ENOENT:
+        # No such neighbour; or the interface has just been taken away.
+        if error.errno not in (errno.ENOENT, errno.ENODEV):
             raise
     return None
 
@@ -93,7 +95,7 @@ def _name_of(interface: int) -> str | None:
     try:
         return socket.if_indextoname(interface)
     except OSError:
-        return None  # it has just been taken away
+        return None
 
 
 def _family(packed: bytes) -> int:

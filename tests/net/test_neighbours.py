@@ -1,0 +1,143 @@
+"""What the kernel knows of clients: asked for real, in a network of the test's own."""
+
+import socket
+import subprocess
+import sys
+
+import pytest
+from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
+from twisted.logger import capturedLogs
+from twisted.python.failure import Failure
+
+from tftpd_tw.interfaces import Address, Direction, Request
+from tftpd_tw.net.neighbours import Neighbour, Neighbours, find_neighbour
+from tftpd_tw.policy.client_names import ClientNames
+from tftpd_tw.protocol.packets import Mode
+
+REQUEST = Request(Direction.READ, b"f", Mode.OCTET, (), Address("192.0.2.9", 2000), Address("192.0.2.1", 69))
+
+NETWORK = """
+ip link add left type veth peer name right
+ip link set left up
+ip address add 192.0.2.1/24 dev left
+ip address add 198.51.100.1 peer 198.51.100.2 dev right
+ip address add 2001:db8::1/64 dev left nodad
+ip neighbour add 192.0.2.9 lladdr 52:54:00:00:00:01 dev left
+ip neighbour add 2001:db8::9 lladdr 52:54:00:00:00:02 dev left
+ip neighbour add fe80::9 lladdr 52:54:00:00:00:03 dev left
+ip neighbour add fe80::9 lladdr 52:54:00:00:00:04 dev right
+ip neighbour add 192.0.2.8 nud failed dev left
+ip neighbour add 192.0.2.6 lladdr 52:54:00:00:00:05 nud noarp dev left
+exec "$@"
+"""
+
+SCRIPT = """
+import socket, sys
+from tftpd_tw.interfaces import Address
+from tftpd_tw.net.neighbours import find_neighbour
+for line in sys.stdin:
+    client, client_scope, local, local_scope = line.split(",")
+    scope = lambda name: socket.if_nametoindex(name.strip()) if name.strip() else 0
+    found = find_neighbour(Address(client, 1, scope(client_scope)), Address(local, 69, scope(local_scope)))
+    print(found.mac.hex() if found.mac else None, found.interface)
+"""
+
+CLIENTS = {
+    "192.0.2.9,,192.0.2.1,": "525400000001 left",
+    "2001:db8::9,,2001:db8::1,": "525400000002 left",
+    "fe80::9,left,fe80::1,left": "525400000003 left",
+    "fe80::9,right,fe80::1,right": "525400000004 right",
+    "fe80::9,right,,": "525400000004 right",
+    "192.0.2.8,,192.0.2.1,": "None left",
+    "192.0.2.7,,192.0.2.1,": "None left",
+    "192.0.2.6,,192.0.2.1,": "None left",
+    "203.0.113.7,,192.0.2.1,": "None left",
+    "192.0.2.9,,198.51.100.1,": "None right",
+    "192.0.2.9,,198.51.100.2,": "None None",
+    "192.0.2.9,,,": "None None",
+}
+"""Client and local address, each with its interface if it is link-local: hardware address and interface."""
+
+
+def test_the_kernel_is_asked():
+    """Hardware address and interface, of both families, on the right wire, and neither where it is not known."""
+    try:
+        done = subprocess.run(
+            ["unshare", "--net", "sh", "-ec", NETWORK, "sh", sys.executable, "-c", SCRIPT],
+            input="\n".join(CLIENTS),
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    except OSError:
+        pytest.skip("there is no unshare here")
+    if done.returncode and "Traceback" not in done.stderr:
+        pytest.skip(f"a network cannot be made here: {done.stderr}")
+    assert done.stderr == ""
+    assert dict(zip(CLIENTS, done.stdout.splitlines(), strict=True)) == CLIENTS
+
+
+def test_an_interface_that_has_gone():
+    """Nothing is known of it, and that is no failure."""
+    client = Address("fe80::9", 1, 0x7FFFFFF0)
+    assert find_neighbour(client, Address("fe80::1", 69, client.scope)) == Neighbour(None, None)
+
+
+def test_without_netlink(monkeypatch):
+    """Where there is none, that is said."""
+    monkeypatch.delattr(socket, "AF_NETLINK")
+    with pytest.raises(OSError, match="no netlink"):
+        find_neighbour(REQUEST.client, REQUEST.local)
+
+
+def identified(neighbours):
+    """What the client is called."""
+    results = []
+    neighbours.identify(REQUEST).addBoth(results.append)
+    return results[0]
+
+
+def test_what_a_client_is_called():
+    """The hardware address is written as PXELINUX does; the kernel is asked for the client of the request."""
+    asked = []
+
+    def find(client, local):
+        asked.append((client, local))
+        return Neighbour(bytes.fromhex("5254000000AB"), "eth0")
+
+    names = identified(Neighbours(maybeDeferred, find))
+    assert names == ClientNames(b"192.0.2.9", b"C0000209", b"52-54-00-00-00-ab", b"eth0")
+    assert asked == [(REQUEST.client, REQUEST.local)]
+
+
+def test_what_is_not_known():
+    """Who is not known has an address all the same."""
+    names = identified(Neighbours(maybeDeferred, lambda client, local: Neighbour(None, None)))
+    assert names == ClientNames(b"192.0.2.9", b"C0000209")
+
+
+def test_a_kernel_that_refuses():
+    """Clients are served as far as their addresses go; the operator is told once what to do."""
+
+    def find(client, local):
+        raise PermissionError(1, "Operation not permitted")
+
+    neighbours = Neighbours(maybeDeferred, find)
+    with capturedLogs() as logged:
+        for _ in range(3):
+            assert identified(neighbours) == ClientNames(b"192.0.2.9", b"C0000209")
+    (event,) = logged
+    text = event["log_format"].format(**event)
+    assert "Operation not permitted. Allow AF_NETLINK, or do without {mac} and {interface}" in text
+
+
+def test_a_client_that_gave_up():
+    """Nobody waits for the kernel any more, and nothing is logged."""
+    with capturedLogs() as logged:
+        waiting = Neighbours(lambda *_: Deferred()).identify(REQUEST)
+        waiting.cancel()
+        results = []
+        waiting.addBoth(results.append)
+    assert isinstance(results[0], Failure)
+    assert results[0].check(CancelledError)
+    assert logged == []
