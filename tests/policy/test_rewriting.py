@@ -180,7 +180,7 @@ class TestBounds:
     def test_loops(self, rules):
         """Rules that send each other around with a name are given up on, saying which."""
         with pytest.raises(
-            TFTPError, match=r"rewrite rule \d: given up after 100\d steps; the rules do not come to an end"
+            TFTPError, match=r"rewrite rule \d: given up after 50\d steps; the rules do not come to an end"
         ):
             rewrite(rules, b"xab")
 
@@ -203,7 +203,7 @@ class TestBounds:
         (Rule("(a+)+$", replace="x"), b"a" * 500 + b"b"),
         (Rule("(x+x+)+y", replace="x"), b"x" * 500),
         (Rule("^(.*)*$", replace=r"\1"), b"/" * 500),
-        (Rule(r"(.{0,255}){3}x", replace="x"), b"a" * 500),
+        (Rule(r"(.{0,60}){4}x", replace="x"), b"a" * 500),
         (Rule(r"\\", replace="/", occurrences=UNTIL_NONE), b"\\" * 500),
     ]
 

@@ -13,10 +13,10 @@ from typing import Any, Protocol, cast
 
 from tftpd_tw.policy.replacements import Match
 
-MOST_MEMORY = 64 * 1024
-"""Bytes that RE2 may use for one expression; larger ones are refused.
+LARGEST = 500
+"""Instructions of RE2 that an expression may come to; a usual one has fewer than 100.
 
-The worst expression found that fits takes 5 ms for a name of 512 bytes; a usual one takes 2 us.
+A usual one takes 2 us for a name, the worst that were found take some milliseconds for the longest name.
 """
 
 NOT_INSTALLED = "regular expressions need RE2, which is not installed: `pip install 'tftpd-tw[rewrite]'`"
@@ -47,12 +47,16 @@ def compile_pattern(text: str, *, ignore_case: bool = False) -> Pattern:
     options.encoding = re2.Options.Encoding.LATIN1
     options.dot_nl = True
     options.case_sensitive = not ignore_case
-    options.max_mem = MOST_MEMORY
     options.log_errors = False
     try:
-        return cast(Pattern, re2.compile(text.encode(errors="surrogateescape"), options))
+        pattern = re2.compile(text.encode(errors="surrogateescape"), options)
     except re2.error as error:
         raise ValueError(f"expected a regular expression of RE2, got {text!r}: {_why(error)}") from None
+    if pattern.programsize > LARGEST:
+        raise ValueError(
+            f"expected a regular expression of {LARGEST} steps at most, got one of {pattern.programsize}"
+        )
+    return cast(Pattern, pattern)
 
 
 def _why(error: Any) -> str:

@@ -28,7 +28,7 @@ from tftpd_tw.policy.rewrite_rules import CompiledRule, Occurrences, Then, compi
 from tftpd_tw.protocol.errors import ErrorCode, TFTPError
 from tftpd_tw.protocol.text import escaped
 
-SPARE_STEPS = 1000
+SPARE_STEPS = 500
 """How many more rules may be looked at, and places replaced, than there are rules."""
 
 LONGEST_NAME = 1024
