@@ -137,15 +137,34 @@ def test_no_uploads(search):
         store(search("a"), b"new", b"x")
 
 
-def test_identified_by_address(search):
-    """The request itself tells an address."""
-    assert fetch(search("hosts/{ip}", identify=names_by_address), b"both") == b"hosts/192.0.2.1/both"
+@pytest.mark.parametrize(
+    ("roots", "uploads", "rule", "times"),
+    [
+        (["hosts/{ip}", "hosts/{ip_hex}"], "hosts/{ip}", "{ip}", 0),
+        (["hosts/{mac}", "a"], None, "{ip}", 1),
+        (["a"], "hosts/{interface}", "{ip}", 1),
+        (["a"], None, "{mac}", 1),
+    ],
+)
+def test_who_is_asked(search, roots, uploads, rule, times):
+    """The kernel is asked only where the address, which the request tells itself, is not enough."""
+    asked = []
+
+    def ask(request):
+        asked.append(request)
+        return CLIENT
+
+    rules = Rewriting([RewriteRule("never", replace=rule)])
+    backend = search(*roots, uploads=uploads, identify=ask, rewriting=rules)
+    with pytest.raises(FileNotFound):
+        fetch(backend, b"nowhere")
+    assert len(asked) == times
 
 
 def test_disk_and_kernel_are_waited_for(search, threads):
     """A client that is looked up later, and files that threads look for, lead to the same."""
     who = Threads()
-    backend = search("a", "b", identify=lambda _: who(lambda: CLIENT), run_blocking=threads)
+    backend = search("hosts/{mac}", "b", identify=lambda _: who(lambda: CLIENT), run_blocking=threads)
     for directory in search.opened:
         directory._root.prompt = False
     opening = backend.open_read(read_request(b"only-b"))

@@ -46,7 +46,7 @@ def test_trees(path, base, components):
     tree = Tree.parse(path)
     assert tree.base == base
     assert tree.components(NAMES) == components
-    assert tree.missing(NAMES) == []
+    assert NAMES.missing(tree.placeholders) == []
 
 
 @pytest.mark.parametrize("path", ["/srv/tftp", "/srv/{mac}/x", "/{ip}", "/srv/a-{ip}{interface}/b"])
@@ -60,7 +60,7 @@ def test_a_tree_is_shown_as_it_was_written(path):
 )
 def test_what_is_not_known(path, missing):
     """A tree says which of its placeholders nobody knows the value of."""
-    assert Tree.parse(path).missing(BY_ADDRESS) == missing
+    assert BY_ADDRESS.missing(Tree.parse(path).placeholders) == missing
 
 
 def test_placeholders_of_a_tree():

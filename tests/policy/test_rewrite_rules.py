@@ -1,12 +1,17 @@
 """Mistakes in rewrite rules, which are found before any client comes."""
 
 import sys
+from collections.abc import Container
 
 import pytest
+import yaml
+from cattrs import Converter
 
+from tftpd_tw.interfaces import Direction
 from tftpd_tw.policy import patterns
 from tftpd_tw.policy.rewrite_rules import Abort, Occurrences, RewriteRulesError, Then, compile_rules
 from tftpd_tw.policy.rewrite_rules import RewriteRule as Rule
+from tftpd_tw.protocol.errors import ErrorCode
 
 UNTIL_NONE = Occurrences.UNTIL_NONE
 
@@ -137,3 +142,31 @@ ENDING = {
 def test_rules_that_may_end(rules):
     """What comes to an end, or may for some names, is not refused."""
     assert problems(*rules) == []
+
+
+def test_from_yaml():
+    """The list in a settings file is the list of rules: keys are the fields, words and numbers the enumerations."""
+    text = r"""
+        - {match: '^/?tftpboot/', replace: ''}
+        - {match: '^(grub/|.*\.lst$)', ignore_case: true, replace: '\L\0', occurrences: all}
+        - {clients: [192.0.2.9], only: read, if_missing: true, replace: 'common/', then: stop-if-found}
+        - {unless: ^pub/, abort: {code: 1, text: no such thing}}
+        - {label: end}
+    """
+    converter = Converter(forbid_extra_keys=True)
+    converter.register_structure_hook(Container[str] | None, lambda value, _: frozenset(value))
+    rules = converter.structure(yaml.safe_load(text), tuple[Rule, ...])
+    assert rules == (
+        Rule("^/?tftpboot/", replace=""),
+        Rule(r"^(grub/|.*\.lst$)", ignore_case=True, replace=r"\L\0", occurrences=Occurrences.ALL),
+        Rule(
+            clients=frozenset({"192.0.2.9"}),
+            only=Direction.READ,
+            if_missing=True,
+            replace="common/",
+            then=Then.STOP_IF_FOUND,
+        ),
+        Rule(unless="^pub/", abort=Abort(ErrorCode.FILE_NOT_FOUND, "no such thing")),
+        Rule(label="end"),
+    )
+    compile_rules(rules)

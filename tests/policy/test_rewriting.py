@@ -157,6 +157,12 @@ class TestAbort:
         assert encode_failure(caught.value).startswith(b"\0\5\0\2")
         assert rewrite([Rule("z", abort=Abort())], b"f") == b"f"
 
+    def test_text_with_an_unknown_name(self):
+        """Nobody is let through because there are no words to refuse him with."""
+        with pytest.raises(RefusedByRule) as caught:
+            rewrite([Rule(abort=Abort(text="not on {interface}"))], b"f")
+        assert encode_failure(caught.value) == b"\0\5\0\2not on \0"
+
     def test_unless(self):
         """Everything but what is listed can be refused."""
         rules = [Rule(unless="^(pxelinux|grub)", abort=Abort())]

@@ -6,7 +6,7 @@ from tftpd_tw.backends.chaining import Identify
 from tftpd_tw.backends.rewritten import RewritingBackend
 from tftpd_tw.backends.searching import Place, SearchBackend
 from tftpd_tw.interfaces import IBackend
-from tftpd_tw.policy.client_names import Tree
+from tftpd_tw.policy.client_names import FROM_THE_KERNEL, Tree, names_by_address
 from tftpd_tw.policy.rewriting import Rewriting
 
 OpenBase = Callable[[str, bool], IBackend]
@@ -16,21 +16,32 @@ closes it."""
 
 def assemble(
     open_base: OpenBase,
-    identify: Identify,
+    ask_kernel: Identify,
     roots: Sequence[Tree],
     uploads: Tree | None = None,
     rewriting: Rewriting | None = None,
 ) -> IBackend:
     """One backend of all that. Where there is but one folder for everybody and no rule, its own will do.
 
+    :param ask_kernel: tells all that a client is called; used only where its address alone is not enough.
     :param roots: where files are looked for, in this order; at least one.
     :param uploads: where uploads go. None: they are denied.
     :raises OSError: and whatever else ``open_base`` raises
     """
     opened: dict[str, IBackend] = {}
-    for tree in (*roots, *([uploads] if uploads is not None else ())):
+    all_trees = (*roots, uploads) if uploads is not None else tuple(roots)
+    for tree in all_trees:
         if tree.base not in opened:
             opened[tree.base] = open_base(tree.base, uploads is not None and tree.base == uploads.base)
     place = Place(uploads, opened[uploads.base]) if uploads is not None else None
-    backend = SearchBackend([Place(tree, opened[tree.base]) for tree in roots], place, identify)
-    return RewritingBackend(backend, rewriting, identify) if rewriting is not None else backend
+    trees = frozenset().union(*(tree.placeholders for tree in all_trees))
+    backend = SearchBackend(
+        [Place(tree, opened[tree.base]) for tree in roots], place, _identify(trees, ask_kernel)
+    )
+    if rewriting is None:
+        return backend
+    return RewritingBackend(backend, rewriting, _identify(rewriting.placeholders, ask_kernel))
+
+
+def _identify(placeholders: frozenset[str], ask_kernel: Identify) -> Identify:
+    return ask_kernel if placeholders & FROM_THE_KERNEL else names_by_address

@@ -39,7 +39,7 @@ class Place:
         :raises TFTPError: the name is none
         """
         components = normalise(request.name)
-        missing = self.tree.missing(names)
+        missing = names.missing(self.tree.placeholders)
         if missing:
             raise FileNotFound(f"the client's {missing[0]} is not known")
         # The slash keeps a component such as "c:" from being taken for a drive.

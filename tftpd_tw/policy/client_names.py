@@ -13,10 +13,10 @@ client is None, and then a rule or a folder that needs it is passed over.
 
 import ipaddress
 import re
-from collections.abc import Iterable
+from collections.abc import Container
 
 import attrs
-from attrs import frozen
+from attrs import field, frozen
 
 from tftpd_tw.interfaces import Request
 
@@ -29,6 +29,10 @@ class ClientNames:
     ip_hex: bytes
     mac: bytes | None = None
     interface: bytes | None = None
+
+    def missing(self, placeholders: Container[str]) -> list[str]:
+        """Those of the ``placeholders`` whose values are not known."""
+        return [name for name in PLACEHOLDERS if name in placeholders and getattr(self, name) is None]
 
 
 PLACEHOLDERS = tuple(field.name for field in attrs.fields(ClientNames))
@@ -76,11 +80,6 @@ def split_at_placeholders(text: str) -> list[bytes | Placeholder]:
     return pieces
 
 
-def missing_names(pieces: Iterable[object], names: ClientNames) -> list[str]:
-    """The placeholders among ``pieces`` whose values are not known."""
-    return [piece.name for piece in pieces if isinstance(piece, Placeholder) and piece.value(names) is None]
-
-
 @frozen
 class Tree:
     """A folder with files, which may be another one for each client: ``/srv/tftp/hosts/{mac}``."""
@@ -89,6 +88,12 @@ class Tree:
     """The part of its path that is the same for all clients. It is held open, and nothing leads out of it."""
     below: tuple[tuple[bytes | Placeholder, ...], ...] = ()
     """Each further component, in pieces."""
+    placeholders: frozenset[str] = field(init=False)
+    """Those that occur in it. If the value of one is not known, there is no such folder."""
+
+    @placeholders.default
+    def _placeholders(self) -> frozenset[str]:
+        return frozenset(piece.name for part in self.below for piece in part if isinstance(piece, Placeholder))
 
     @classmethod
     def parse(cls, path: str) -> "Tree":
@@ -104,15 +109,6 @@ class Tree:
         if ".." in parts or any("\\" in part for part in parts):
             raise ValueError(f"expected a folder without '..' and backslashes after a placeholder, got {path!r}")
         return cls(base or slash or ".", tuple(tuple(split_at_placeholders(part)) for part in parts))
-
-    @property
-    def placeholders(self) -> frozenset[str]:
-        """Those that occur in it."""
-        return frozenset(piece.name for part in self.below for piece in part if isinstance(piece, Placeholder))
-
-    def missing(self, names: ClientNames) -> list[str]:
-        """The placeholders whose values are not known; with any of them there is no such folder."""
-        return [name for part in self.below for name in missing_names(part, names)]
 
     def components(self, names: ClientNames) -> tuple[bytes, ...]:
         """The client's folder beneath :attr:`base`, as

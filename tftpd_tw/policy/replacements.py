@@ -18,7 +18,7 @@ from typing import Protocol
 
 from attrs import frozen
 
-from tftpd_tw.policy.client_names import ClientNames, Placeholder, missing_names, split_at_placeholders
+from tftpd_tw.policy.client_names import ClientNames, Placeholder, split_at_placeholders
 
 
 class Match(Protocol):
@@ -99,10 +99,6 @@ class Replacement:
     def placeholders(self) -> frozenset[str]:
         """Those that occur in it."""
         return frozenset(piece.name for piece in self.pieces if isinstance(piece, Placeholder))
-
-    def missing(self, names: ClientNames) -> list[str]:
-        """The placeholders whose values are not known; it cannot be used with any of them."""
-        return missing_names((piece for piece in self.pieces if isinstance(piece, Placeholder)), names)
 
     def expand(self, match: Match | None, names: ClientNames | None) -> bytes:
         """The text for one place and client. Without a match groups are empty, without names placeholders are."""

@@ -23,7 +23,7 @@ All that the map file of tftp-hpa says can be said:
 import enum
 from collections.abc import Container, Iterator, Sequence
 
-from attrs import frozen
+from attrs import field, frozen
 
 from tftpd_tw.interfaces import Direction
 from tftpd_tw.policy.patterns import Pattern, compile_pattern
@@ -124,11 +124,22 @@ class CompiledRule:
     jump: Replacement | None
     text: Replacement | None
     """Of ``abort``."""
+    placeholders: frozenset[str] = field(init=False)
+    """Those in its texts."""
+    needed: frozenset[str] = field(init=False)
+    """Those without whose values it does not apply. What ``abort`` tells is not worth letting somebody through."""
 
-    @property
-    def replacements(self) -> tuple[Replacement, ...]:
-        """All its texts that may hold placeholders."""
-        return tuple(one for one in (self.replace, self.jump, self.text) if one is not None)
+    @placeholders.default
+    def _placeholders(self) -> frozenset[str]:
+        return _in(self.replace, self.jump, self.text)
+
+    @needed.default
+    def _needed(self) -> frozenset[str]:
+        return _in(self.replace, self.jump)
+
+
+def _in(*texts: Replacement | None) -> frozenset[str]:
+    return frozenset(name for text in texts if text is not None for name in text.placeholders)
 
 
 def compile_rules(rules: Sequence[RewriteRule]) -> tuple[CompiledRule, ...]:

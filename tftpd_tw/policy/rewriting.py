@@ -76,7 +76,7 @@ class Rewriting:
     @property
     def placeholders(self) -> frozenset[str]:
         """Those that its texts use."""
-        return frozenset().union(*(text.placeholders for rule in self._rules for text in rule.replacements))
+        return frozenset().union(*(rule.placeholders for rule in self._rules))
 
     def evaluate(self, request: Request, names: ClientNames, tell: Tell | None = None) -> Evaluation:
         """The name that takes the place of ``request.name``.
@@ -147,10 +147,8 @@ class _Evaluation:
             return "no match"
         if one.unless is not None and one.unless.search(name) is not None:
             return "'unless' matches"
-        for text in one.replacements:
-            missing = text.missing(self._names)
-            if missing:
-                return f"{{{missing[0]}}} is not known"
+        if one.needed and (missing := self._names.missing(one.needed)):
+            return f"{{{missing[0]}}} is not known"
         return match
 
     def _exists(self, name: bytes) -> Generator[bytes, bool, bool]:
