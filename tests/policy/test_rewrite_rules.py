@@ -145,7 +145,7 @@ def test_rules_that_may_end(rules):
 
 
 def test_from_yaml():
-    """The list in a settings file is the list of rules: keys are the fields, words and numbers the enumerations."""
+    """The list in a settings file is the list of rules: keys are fields, words and numbers enumerations."""
     text = r"""
         - {match: '^/?tftpboot/', replace: ''}
         - {match: '^(grub/|.*\.lst$)', ignore_case: true, replace: '\L\0', occurrences: all}
