@@ -28,6 +28,7 @@ from attrs import frozen
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
+from tftpd_tw.protocol.errors import TFTPError
 from tftpd_tw.protocol.options import Agreed
 from tftpd_tw.protocol.packets import Mode, Options
 
@@ -138,6 +139,23 @@ In the daemon that is a thread of its own pool; in a test it can be :func:`twist
 """
 
 
+@frozen
+class Refusal:
+    """Why a request is not served."""
+
+    reason: str
+    """A word for the log: ``denied-by-rule:<name>``."""
+    error: TFTPError | None
+    """What the client is told; None: nothing, as if nobody were there."""
+
+
+class IAuthorizer(Interface):
+    """Says who may do what, before the backend is asked."""
+
+    def refusal(request: Request) -> Refusal | None:
+        """Why ``request`` is not served; None if it may be. Must be quick and must not raise."""
+
+
 class Outcome(enum.StrEnum):
     """What became of a request, in one of five words."""
 
@@ -204,6 +222,11 @@ class ITransferObserver(Interface):
 
     def error_sent(code: int) -> None:
         """An ERROR packet with this code left."""
+
+    def request_ignored(client: Address, why: str) -> None:
+        """A request gets no answer, because a rule or a limit has it so: ``why`` is ``denied-by-rule:<name>`` or
+        the name of the limit. Anybody can cause this at any rate.
+        """
 
     def datagram_dropped(why: str) -> None:
         """Something arrived at the request port that is no request; ``why`` is one word of a fixed list."""

@@ -95,9 +95,13 @@ class MemoryNetwork:
         """The engine of the host with this address."""
         return MemoryHost(self, address)
 
-    def serve(self, backend: IBackend, terms: Terms | None = None, *, answer_broadcasts: bool = False) -> Listener:
-        """A server of ``backend`` on port 69 of :data:`SERVER`."""
-        server = Server(self.host(SERVER), backend, terms or Terms(), [self.records])
+    def serve(
+        self, backend: IBackend, terms: Terms | None = None, *, answer_broadcasts: bool = False, **policy: Any
+    ) -> Listener:
+        """A server of ``backend`` on port 69 of :data:`SERVER`; ``policy`` as in
+        :class:`~tftpd_tw.net.serving.Server`.
+        """
+        server = Server(self.host(SERVER), backend, terms or Terms(), [self.records], **policy)
         listener = Listener(server, answer_broadcasts)
         listener.listen(SERVER, 69)
         return listener
@@ -363,6 +367,7 @@ class RecordingObserver:
     ended: list[TransferRecord] = field(factory=list)
     refused: list[TransferRecord] = field(factory=list)
     errors: list[int] = field(factory=list)
+    ignored: list[tuple[Address, str]] = field(factory=list)
     dropped: list[str] = field(factory=list)
 
     def transfer_started(self, transfer: ITransfer) -> None:
@@ -380,6 +385,10 @@ class RecordingObserver:
     def error_sent(self, code: int) -> None:
         """An ERROR packet left."""
         self.errors.append(code)
+
+    def request_ignored(self, client: Address, why: str) -> None:
+        """A rule or a limit."""
+        self.ignored.append((client, why))
 
     def datagram_dropped(self, why: str) -> None:
         """No request."""

@@ -465,3 +465,26 @@ def test_root_must_be_a_directory(top, what):
     """A root that is none is told with its path, when the backend is made."""
     with pytest.raises(OSError, match=what):
         DirectoryBackend(top.parent / what, run_blocking=at_once)
+
+
+def test_world_readable_only(open_backend, top):
+    """S01b, S025: what not everybody may read is not served, also if we may, or just have."""
+    (top / "f").chmod(0o640)
+    backend = open_backend(world_readable_only=True)
+    with pytest.raises(AccessViolation, match="not world-readable"):
+        fetch(backend, b"f")
+    (top / "f").chmod(0o644)
+    assert fetch(backend, b"f") == b"file"
+    (top / "f").chmod(0o640)
+    with pytest.raises(AccessViolation, match="not world-readable"):
+        fetch(backend, b"f")
+    assert fetch(open_backend(), b"f") == b"file"
+
+
+def test_world_readable_only_from_a_disk(open_backend, top, monkeypatch):
+    """S025: the same in a thread."""
+    not_cached(monkeypatch)
+    (top / "f").chmod(0o600)
+    assert type(failure_of(open_backend(world_readable_only=True).open_read(read_request(b"f"))).value) is (
+        AccessViolation
+    )

@@ -64,7 +64,7 @@ def test_is_a_writer(stage, threads):
 
 def test_policies_have_the_names_of_the_configuration():
     """The values are what an operator writes."""
-    assert [policy.value for policy in UploadPolicy] == ["deny", "create", "overwrite", "existing"]
+    assert [policy.value for policy in UploadPolicy] == ["deny", "create", "overwrite", "existing", "versions"]
 
 
 @pytest.mark.parametrize("size", [0, 1, 8192, BATCH, 300_000, 2_000_000])

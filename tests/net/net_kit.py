@@ -192,6 +192,7 @@ class World:
         server: str = SERVER,
         client: str = CLIENT,
         answer_broadcasts: bool = False,
+        policy: dict[str, Any] | None = None,
         **network: Any,
     ) -> None:
         if backend is None:
@@ -205,7 +206,9 @@ class World:
         self.network = MemoryNetwork(**network)
         self.clock = self.network.clock
         self.clock.advance(1000.5)  # so that nobody mistakes "never" for "just now"
-        self.listener: Listener = self.network.serve(backend, terms, answer_broadcasts=answer_broadcasts)
+        self.listener: Listener = self.network.serve(
+            backend, terms, answer_broadcasts=answer_broadcasts, **(policy or {})
+        )
         if server != SERVER:
             self.listener.listen(server, 69)
         self.request_port = Address(server, 69)

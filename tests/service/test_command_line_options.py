@@ -127,7 +127,7 @@ def test_a_folder_whose_name_looks_like_something_else(
         ("--port", "true", "expected a port, 0 to 65535, got True"),
         ("--port", "", "expected a port, 0 to 65535, got ''"),
         ("--address", "localhost", "expected an IPv4 or IPv6 address of this host, got 'localhost'"),
-        ("--uploads", "yes", "expected one of deny, create, overwrite, existing, got True"),
+        ("--uploads", "yes", "expected one of deny, create, overwrite, existing, versions, got True"),
         ("--http", "9069", "expected ADDRESS:PORT or 'off', got 9069"),
         ("--http", "localhost:9069", "expected ADDRESS:PORT or 'off', got 'localhost:9069'"),
         ("--http", "127.0.0.1:65536", "expected ADDRESS:PORT or 'off', got '127.0.0.1:65536'"),

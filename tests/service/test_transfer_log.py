@@ -8,6 +8,7 @@ import pytest
 from twisted.logger import LogEvent, LogLevel, globalLogPublisher, textFileLogObserver
 
 from tftpd_tw.backends.memory import MemoryBackend
+from tftpd_tw.interfaces import Address
 from tftpd_tw.net.serving import Terms
 from tftpd_tw.protocol.options import Policy
 from tftpd_tw.service.messages import pack_event
@@ -140,3 +141,29 @@ def test_what_is_no_request_is_not_written(peer: RawPeer, written: Written) -> N
     for datagram in (b"", b"\0\5\0\1no\0", b"\0\1broken", b"\xff" * 600):
         peer.ask(datagram)
     assert written() == []
+
+
+def test_ignored_requests_are_a_line_a_minute(written: Written) -> None:
+    """S037: for each client, whatever comes; the next one says how many there were."""
+    now = 100.0
+    log = TransferLog(seconds=lambda: now)
+    flooder, other = Address("192.0.2.7", 2000), Address("192.0.2.8", 2001)
+    for _ in range(1000):
+        log.request_ignored(flooder, "max-connections")
+    log.request_ignored(other, "denied-by-rule:lab\n2")
+    now += 60.0
+    log.request_ignored(flooder, "answer-rate")
+    assert written() == [
+        "request ignored reason=max-connections client=192.0.2.7:2000 more=0",
+        "request ignored reason=denied-by-rule:lab\\x0a2 client=192.0.2.8:2001 more=0",
+        "request ignored reason=answer-rate client=192.0.2.7:2000 more=999",
+    ]
+
+
+def test_who_never_answers_is_a_line_a_minute(network: MemoryNetwork, peer: RawPeer, written: Written) -> None:
+    """S037: a forged request costs one packet, and a line for each would fill the disk."""
+    for port in range(5):
+        network.host("192.0.2.100").raw().send(b"\0\1file\0octet\0" + b"x" * port)
+    network.run_until_idle()
+    assert len(written()) == 1
+    assert written()[0].startswith("read unanswered reason=no-answer client=192.0.2.100:")

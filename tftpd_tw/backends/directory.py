@@ -21,11 +21,14 @@ from zope.interface import implementer
 
 from tftpd_tw.backends.confined import LOOK, Root, as_tftp_error
 from tftpd_tw.backends.names import normalise
+from tftpd_tw.backends.quota import MeteredWriter, Quota
 from tftpd_tw.backends.reading import READ_AHEAD, FileReader
 from tftpd_tw.backends.shared_files import SharedFiles
 from tftpd_tw.backends.staging import Staged, clean_debris
+from tftpd_tw.backends.storing import AS_USUAL, Storing
 from tftpd_tw.backends.threads import shielded
 from tftpd_tw.backends.uploading import FileWriter, UploadPolicy
+from tftpd_tw.backends.versions import LONGEST_NAME, is_version
 from tftpd_tw.interfaces import IBackend, IReader, IWriter, Request, RunBlocking
 from tftpd_tw.protocol.errors import AccessViolation, DiskFull, FileExists, FileNotFound
 from tftpd_tw.protocol.text import escaped
@@ -43,6 +46,12 @@ class _Opened(NamedTuple):
     """And after."""
 
 
+class _Prepared(NamedTuple):
+    writer: FileWriter
+    freed: int
+    """Bytes of the file that will be gone."""
+
+
 @implementer(IBackend)
 class DirectoryBackend:
     """Serves the directory ``root``.
@@ -51,6 +60,9 @@ class DirectoryBackend:
     :param uploads: what clients may change.
     :param run_blocking: calls a function in a thread and gives a Deferred of its result.
     :param max_upload: the most bytes of one upload; None for no limit but the disk's.
+    :param storing: how uploads are stored.
+    :param quota: how much they may take; maybe the same for other backends of the same tree. None for no limit.
+    :param world_readable_only: serve only files that everybody on this host may read.
     :param files: where open files are shared; maybe with other backends. None: each reader opens its own.
     :param read_ahead: bytes that a thread reads when it has to, of a file that is not shared.
     :raises OSError: with the path, if that is not a directory that can be read.
@@ -65,11 +77,17 @@ class DirectoryBackend:
         run_blocking: RunBlocking,
         uploads: UploadPolicy = UploadPolicy.DENY,
         max_upload: int | None = None,
+        storing: Storing = AS_USUAL,
+        quota: Quota | None = None,
+        world_readable_only: bool = False,
         files: SharedFiles | None = None,
         read_ahead: int = READ_AHEAD,
     ) -> None:
         self.uploads = uploads
         self.max_upload = max_upload
+        self.storing = storing
+        self.quota = quota
+        self.world_readable_only = world_readable_only
         self._run_blocking = run_blocking
         self._root = Root.open(os.fspath(root))
         self._files = files
@@ -95,14 +113,14 @@ class DirectoryBackend:
     def open_read(self, request: Request) -> "IReader | Deferred[IReader]":
         """The regular file that ``request`` names; a Deferred if it has to be looked for on a disk.
 
-        :raises AccessViolation: for a name that leads out of the root, a file that we may not read, and all
-            that is no regular file (S020 to S022, C030, C032).
+        :raises AccessViolation: for a name that leads out of the root, a file that we may not read or may not
+            serve, and all that is no regular file (S020 to S022, S025, C030, C032).
         :raises FileNotFound: if there is none (C029, C031).
         :raises TFTPError: if the system fails.
         """
         components = normalise(request.name)
         try:
-            look, looked = self._root.look_at_regular(components, cached_only=True)
+            look, looked = self._look(components, cached_only=True)
         except BlockingIOError:
             work = cast("Deferred[_Opened]", self._in_thread(self._look_and_open, components))
             return shielded(work.addCallback(self._reader), _close)
@@ -115,7 +133,8 @@ class DirectoryBackend:
     def open_write(self, request: Request) -> "Deferred[IWriter]":
         """A place for the file that ``request`` names, in its directory, which must exist.
 
-        :raises AccessViolation: if uploads are denied, or the name leads out of the root (C112, S020).
+        :raises AccessViolation: if uploads are denied, or the name leads out of the root, or is that of an old
+            version where such are kept (C112, S020).
         :raises DiskFull: if more is announced than one upload may have (C070).
 
         The Deferred fails with:
@@ -124,18 +143,28 @@ class DirectoryBackend:
         * :class:`FileExists` if it exists and may not be replaced (C110)
         * :class:`FileNotFound` if its directory does not exist, or it does not and only existing ones may be
           replaced
-        * :class:`DiskFull` if more is announced than there is room for (C070)
+        * :class:`DiskFull` if more is announced than there is room for, or a quota or the reserve leaves none
+          (C070, S028)
         """
         if self.uploads is UploadPolicy.DENY:
             raise AccessViolation("uploads are not allowed")
         components = normalise(request.name)
+        if self.uploads is UploadPolicy.VERSIONS:
+            _must_have_versions(components[-1])
         if request.size is not None and self.max_upload is not None and request.size > self.max_upload:
             raise DiskFull(f"{request.size} bytes announced, {self.max_upload} allowed")
-        work = self._in_thread(self._open_writer, components, request.size)
-        return shielded(cast("Deferred[IWriter]", work), _cancel)
+        work = cast("Deferred[_Prepared]", self._in_thread(self._open_writer, components, request.size))
+        return shielded(work.addCallback(self._writer, request, components), _cancel)
+
+    def _look(self, components: tuple[bytes, ...], *, cached_only: bool = False) -> tuple[int, os.stat_result]:
+        look, looked = self._root.look_at_regular(components, cached_only=cached_only)
+        if self.world_readable_only and not looked.st_mode & stat.S_IROTH:
+            os.close(look)
+            raise AccessViolation(f"{escaped(components[-1])}: not world-readable")
+        return look, looked
 
     def _look_and_open(self, components: tuple[bytes, ...]) -> _Opened:
-        look, looked = self._root.look_at_regular(components)
+        look, looked = self._look(components)
         try:
             return self._open(look, looked, components)
         finally:
@@ -161,37 +190,71 @@ class DirectoryBackend:
             return FileReader(file.fd, self._run_blocking, size=size, read_ahead=self._read_ahead)
         return self._files.add(*file)
 
-    def _open_writer(self, components: tuple[bytes, ...], size: int | None) -> FileWriter:
+    def _open_writer(self, components: tuple[bytes, ...], size: int | None) -> _Prepared:
+        if self.quota is not None:
+            self.quota.measure(self._root)
         directory = self._root.open_file(components[:-1], _DIRECTORY)
         try:
-            mode = self._mode_to_keep(directory, components[-1])
-            _must_have_room(directory, size)
-            replace = self.uploads is not UploadPolicy.CREATE
-            staged = Staged.open(directory, components[-1], replace=replace, keep_mode=mode)
+            old = self._to_replace(directory, components[-1])
+            limit = self._limit(directory, size)
+            keeping = self.uploads is UploadPolicy.VERSIONS
+            staged = Staged.open(
+                directory,
+                components[-1],
+                replace=self.uploads is not UploadPolicy.CREATE,
+                keep_mode=None if old is None else old.st_mode,
+                storing=self.storing,
+                versions=self.storing.versions if keeping else 0,
+            )
         except BaseException:
             os.close(directory)
             raise
-        return FileWriter(staged, self._run_blocking, self.max_upload)
+        freed = 0 if old is None or keeping else old.st_size
+        return _Prepared(FileWriter(staged, self._run_blocking, limit), freed)
 
-    def _mode_to_keep(self, directory: int, target: bytes) -> int | None:
-        """Refuse what the policy forbids; the mode of the file to be replaced, None if there is none."""
+    def _writer(self, prepared: _Prepared, request: Request, components: tuple[bytes, ...]) -> IWriter:
+        """Back in the reactor thread: the writer, counted where there is a quota."""
+        if self.quota is None:
+            return prepared.writer
+        try:
+            allowance = self.quota.begin(request.client.host, components, request.size)
+        except DiskFull:
+            prepared.writer.cancel()
+            raise
+        return MeteredWriter(prepared.writer, allowance, prepared.freed)
+
+    def _limit(self, directory: int, size: int | None) -> int | None:
+        """The most bytes that this upload may have; refuse it if there is no room."""
+        reserve = self.storing.reserve
+        if size is None and not reserve:
+            return self.max_upload
+        disk = os.fstatvfs(directory)
+        room = disk.f_bavail * disk.f_frsize - reserve
+        if room < (size or 0) or (reserve and room <= 0):
+            raise DiskFull(f"{size or 0} bytes announced, room for {max(0, room)}")
+        if not reserve:
+            return self.max_upload
+        return room if self.max_upload is None else min(room, self.max_upload)
+
+    def _to_replace(self, directory: int, target: bytes) -> os.stat_result | None:
+        """Refuse what the policy forbids; what is known of the file to be replaced, None if there is none."""
         shown = escaped(target)
         try:
-            mode = os.stat(target, dir_fd=directory, follow_symlinks=False).st_mode
+            old = os.stat(target, dir_fd=directory, follow_symlinks=False)
         except FileNotFoundError:
             if self.uploads is UploadPolicy.EXISTING:
                 raise FileNotFound(f"{shown}: only existing files may be uploaded") from None
             return None
         except OSError as error:
             raise as_tftp_error(error, shown) from error
-        if not stat.S_ISREG(mode):
+        if not stat.S_ISREG(old.st_mode):
             raise AccessViolation(f"{shown}: not a regular file")
         if self.uploads is UploadPolicy.CREATE:
             raise FileExists(f"{shown}: exists")
         # A rename would not ask: taking the write permission from a file is to go on protecting it.
         if not os.access(target, os.W_OK, dir_fd=directory, effective_ids=True):
             raise AccessViolation(f"{shown}: write-protected")
-        return mode
+        return old
 
     def _in_thread(self, function: object, *arguments: object) -> "Deferred[object]":
         work = self._run_blocking(function, *arguments)
@@ -205,13 +268,12 @@ class DirectoryBackend:
         return result
 
 
-def _must_have_room(directory: int, size: int | None) -> None:
-    if size is None:
-        return
-    disk = os.fstatvfs(directory)
-    room = disk.f_bavail * disk.f_frsize
-    if size > room:
-        raise DiskFull(f"{size} bytes announced, room for {room}")
+def _must_have_versions(name: bytes) -> None:
+    """Refuse a name of which no versions can be kept."""
+    if is_version(name):
+        raise AccessViolation(f"{escaped(name)}: is the name of an old version")
+    if len(name) > LONGEST_NAME:
+        raise FileNotFound("name is too long to keep versions of")
 
 
 def _close_file(fd: int) -> None:

@@ -25,6 +25,8 @@ from attrs import define, field
 
 from tftpd_tw.backends.confined import Root, as_tftp_error
 from tftpd_tw.backends.filesystems import lives_in_memory
+from tftpd_tw.backends.storing import AS_USUAL, Storing
+from tftpd_tw.backends.versions import replace_keeping
 from tftpd_tw.interfaces import Buffer
 from tftpd_tw.protocol.text import escaped
 
@@ -61,6 +63,9 @@ class Staged:
     """The temporary name; None while it has none."""
     in_memory: bool
     """Whether :meth:`write` never waits, and may be called in the reactor thread."""
+    _storing: Storing = AS_USUAL
+    _versions: int = 0
+    """How many old files of that name are kept."""
     _closed: bool = field(init=False, default=False)
 
     @classmethod
@@ -72,12 +77,16 @@ class Staged:
         replace: bool = False,
         keep_mode: int | None = None,
         unnamed: bool = True,
+        storing: Storing = AS_USUAL,
+        versions: int = 0,
     ) -> "Staged":
         """A new empty file in ``directory`` (a descriptor, which it owns once this returned).
 
         :param target: the name to be, one component.
         :param replace: whether :meth:`publish` replaces a file of that name.
         :param keep_mode: permissions to take over; only the bits of 0666 are.
+        :param storing: permissions, owner, and whether it must reach the disk.
+        :param versions: how many old files of that name are kept when one is replaced.
         :param unnamed: False does without ``O_TMPFILE`` even where there is one.
         :raises TFTPError: of the class that fits.
         """
@@ -85,7 +94,8 @@ class Staged:
             fd, part = (_unnamed(directory) if unnamed else None) or _named(directory)
         except OSError as error:
             raise as_tftp_error(error, escaped(target)) from error
-        return cls(directory, target, replace, keep_mode, fd, part, lives_in_memory(fd))
+        in_memory = lives_in_memory(fd)
+        return cls(directory, target, replace, keep_mode, fd, part, in_memory, storing, versions)
 
     def write(self, batch: Sequence[Buffer]) -> None:
         """Append all of ``batch``. Raises :class:`~tftpd_tw.protocol.errors.TFTPError`."""
@@ -104,14 +114,17 @@ class Staged:
         """
         self.write(batch)
         try:
-            if self._keep_mode is not None:
-                os.fchmod(self._fd, self._keep_mode & 0o666)
-            os.fsync(self._fd)
-            if self._replace:
+            self._set_permissions()
+            if self._storing.durable:
+                os.fsync(self._fd)
+            if self._versions:
+                replace_keeping(self._directory, self._target, self._rename, self._versions)
+            elif self._replace:
                 self._rename()
             else:
                 self._link()
-            self._sync_directory()
+            if self._storing.durable:
+                self._sync_directory()
         except OSError as error:
             raise as_tftp_error(error, escaped(self._target)) from error
         self.discard()
@@ -129,6 +142,13 @@ class Staged:
             pass  # gone, or out of reach: then clean_debris removes it
         finally:
             os.close(self._directory)
+
+    def _set_permissions(self) -> None:
+        mode = self._storing.mode if self._keep_mode is None else self._keep_mode
+        if mode is not None:
+            os.fchmod(self._fd, mode & 0o666)
+        if self._storing.owner >= 0 or self._storing.group >= 0:
+            os.fchown(self._fd, self._storing.owner, self._storing.group)
 
     def _rename(self) -> None:
         if self._part is None:

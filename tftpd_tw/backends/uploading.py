@@ -47,6 +47,8 @@ class UploadPolicy(enum.Enum):
     """Make new files and replace old ones."""
     EXISTING = "existing"
     """Replace old files, as tftp-hpa does without ``--create``."""
+    VERSIONS = "versions"
+    """As overwrite, but keep the last old ones, see :mod:`~tftpd_tw.backends.versions`."""
 
 
 @implementer(IWriter)

@@ -84,7 +84,7 @@ class Listener:
             packet = decode(datagram)
         except IllegalOperation as error:
             server.tell("datagram_dropped", "malformed")
-            if not broadcast and self._may_complain(peer.host):
+            if not broadcast and self._may_complain(peer.host) and server.may_answer(peer.host):
                 server.refuse(error, local, peer)
             return
         assert isinstance(packet, (ReadRequest, WriteRequest))
@@ -102,6 +102,11 @@ class Listener:
             broadcast,
         )
         transfer = ServedTransfer(server, request, self._over)
+        if server.limits is not None:
+            limit = server.limits.admit(transfer, peer.host, server.engine.clock.seconds())
+            if limit is not None:
+                server.tell("request_ignored", peer, limit)
+                return
         self._transfers[transfer] = key
         self._latest[key] = _Entry(transfer, datagram)
         transfer.begin()

@@ -5,6 +5,7 @@ some clients hang on an ERROR that comes after one (rule C031).
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from attrs import frozen
@@ -16,19 +17,25 @@ from zope.interface import implementer
 from tftpd_tw.interfaces import (
     Address,
     Direction,
+    IAuthorizer,
     IBackend,
     ITransfer,
     ITransferObserver,
     Outcome,
+    Refusal,
     Request,
     TransferRecord,
 )
 from tftpd_tw.net.content import as_error, pending, release
 from tftpd_tw.net.engine import IEngine
 from tftpd_tw.net.session import Session
+from tftpd_tw.net.throttled_session import ThrottledSession
+from tftpd_tw.policy.endurance import Endurance
+from tftpd_tw.policy.limits import Limits
+from tftpd_tw.policy.rates import Throttling
 from tftpd_tw.protocol.errors import BackendStalled, TFTPError
 from tftpd_tw.protocol.events import Ended, Reason
-from tftpd_tw.protocol.lifecycle import Machine, State
+from tftpd_tw.protocol.lifecycle import MAX_UNVERIFIED_SENDS, Machine, State
 from tftpd_tw.protocol.opening import answer_read, answer_write
 from tftpd_tw.protocol.options import MAX_BLKSIZE, MIN_BLKSIZE, Agreed, Facts, Policy, negotiate
 from tftpd_tw.protocol.packets import HEADER_SIZE, Mode, encode_failure
@@ -39,12 +46,28 @@ _IP_AND_UDP = {False: 28, True: 48}
 
 _PEER_ERROR = Reason.PEER_ERROR.value
 
+GAVE_WAY = "gave-way"
+"""The reason of a transfer whose client had not answered, and whose place was needed."""
+
 _OUTCOMES = {
     Reason.COMPLETED.value: Outcome.COMPLETED,
     Reason.LAST_ACK_MISSING.value: Outcome.COMPLETED,
     Reason.SIZE_PROBE.value: Outcome.SIZE_PROBE,
     Reason.NO_ANSWER.value: Outcome.UNANSWERED,
+    GAVE_WAY: Outcome.UNANSWERED,
 }
+
+_ANSWERED = frozenset(
+    reason.value
+    for reason in (
+        Reason.COMPLETED,
+        Reason.LAST_ACK_MISSING,
+        Reason.SIZE_PROBE,
+        Reason.PEER_VANISHED,
+        Reason.PEER_ERROR,
+    )
+)
+"""Ends that only a client can bring about that gets what is sent to it."""
 
 
 @frozen
@@ -66,11 +89,25 @@ class Server:
     backend: IBackend
     terms: Terms = Terms()
     observers: Sequence[ITransferObserver] = ()
+    authorizer: IAuthorizer | None = None
+    """Who may do what; None: everybody may ask, and the backend decides."""
+    limits: Limits | None = None
+    """How much at a time; None: there is no limit."""
+    endurance: Endurance | None = None
+    """How long a transfer may go on; None: as long as its client does."""
+    throttling: Throttling | None = None
+    """How fast; None: as fast as it goes."""
+    terms_for: Callable[[Request], Terms] | None = None
+    """The terms of each request, where they are not the same for all."""
 
     def tell(self, event: str, *arguments: object) -> None:
         """Call the method ``event`` of every observer."""
         for observer in self.observers:
             getattr(observer, event)(*arguments)
+
+    def may_answer(self, host: str) -> bool:
+        """Whether one more packet may go to somebody who has not shown that it gets them."""
+        return self.limits is None or self.limits.may_answer(host, self.engine.clock.seconds())
 
     def refuse(self, error: TFTPError, local: Address, peer: Address) -> None:
         """Send an ERROR, from a port of its own as every answer (RFC 1350 section 4)."""
@@ -82,7 +119,22 @@ class Server:
 class ServedTransfer:
     """One request, from its arrival to its record."""
 
-    __slots__ = ("_began", "_clock", "_on_over", "_opening", "_over", "_server", "_session", "_stall", "request")
+    __slots__ = (
+        "_abandoned_for",
+        "_began",
+        "_clock",
+        "_on_over",
+        "_opening",
+        "_over",
+        "_server",
+        "_session",
+        "_stall",
+        "_terms",
+        "_told",
+        "_verified",
+        "_watch",
+        "request",
+    )
 
     def __init__(self, server: Server, request: Request, on_over: Callable[["ServedTransfer"], None]) -> None:
         """Be ready to :meth:`begin`.
@@ -91,12 +143,17 @@ class ServedTransfer:
         """
         self.request = request
         self._server = server
+        self._terms = server.terms if server.terms_for is None else server.terms_for(request)
         self._on_over = on_over
         self._clock = server.engine.clock
         self._began = self._clock.seconds()
         self._session: Session | None = None
         self._opening: Deferred[Any] | None = None
         self._stall: IDelayedCall | None = None
+        self._watch: IDelayedCall | None = None
+        self._verified = False
+        self._told = False
+        self._abandoned_for = Reason.SUPERSEDED.value
         self._over = False
 
     @property
@@ -109,9 +166,26 @@ class ServedTransfer:
         """Packets sent again so far."""
         return self._session.machine.retransmits if self._session is not None else 0
 
+    @property
+    def verified(self) -> bool:
+        """Whether the client has answered once."""
+        if not self._verified and self._session is not None:
+            # How it came to ENDED is known by then, see _ended.
+            self._verified = self._session.machine.state not in (State.OPENING, State.ENDED)
+        return self._verified
+
+    @property
+    def first_sent_at(self) -> float | None:
+        """When the first packet of a session left."""
+        return self._session.first_sent_at if self._session is not None else None
+
     def begin(self) -> None:
-        """Ask the backend."""
-        backend = self._server.backend
+        """Ask whether it may be, and then the backend."""
+        backend, authorizer = self._server.backend, self._server.authorizer
+        refusal = authorizer.refusal(self.request) if authorizer is not None else None
+        if refusal is not None:
+            self._deny(refusal)
+            return
         reading = self.request.direction is Direction.READ
         try:
             result = backend.open_read(self.request) if reading else backend.open_write(self.request)
@@ -123,7 +197,7 @@ class ServedTransfer:
             self._opened(result)
             return
         self._opening = opening
-        patience = RetransmitTimer(self._server.terms.patience).give_up
+        patience = RetransmitTimer(self._terms.patience).give_up
         self._stall = self._clock.callLater(patience, self._stalled)
         opening.addCallbacks(self._opened, self._refused)
 
@@ -138,7 +212,8 @@ class ServedTransfer:
             return True
         machine = self._session.machine
         if machine.state is State.OPENING:
-            self._session.repeat_opening()
+            if self._server.may_answer(self.request.client.host):
+                self._session.repeat_opening()
             return True
         return self.busy()
 
@@ -152,19 +227,27 @@ class ServedTransfer:
         """Whether its outcome is known, and it only stays for a client that missed the last ACK."""
         return self._session is not None and self._session.machine.state is State.DALLYING
 
+    def give_way(self) -> None:
+        """Stop without a word, since its client has not answered and its place is needed."""
+        self._abandoned_for = GAVE_WAY
+        self.abandon()
+
     def abandon(self) -> None:
         """Stop without a word."""
         if self._session is not None:
+            self._verified = self.verified
             self._session.abandon()
         elif not self._over:
             opening = self._opening
-            self._report_unopened(Outcome.FAILED, Reason.SUPERSEDED.value, "", answered=False)
+            reason = self._abandoned_for
+            self._report_unopened(_OUTCOMES.get(reason, Outcome.FAILED), reason, "", answered=False)
             if opening is not None:
                 opening.cancel()
 
     def fail(self, error: TFTPError) -> None:
         """Stop, and tell the client."""
         if self._session is not None:
+            self._verified = self.verified
             self._session.fail(error)
         elif not self._over:
             opening = self._opening
@@ -189,7 +272,9 @@ class ServedTransfer:
             release(content)
             self._refuse(as_error(error))
             return
-        session = Session(
+        throttle = server.throttling.throttle(request.client.host) if server.throttling is not None else None
+        new_session = Session if throttle is None else partial(ThrottledSession, throttle)
+        session = new_session(
             server.engine,
             machine,
             request.client,
@@ -207,17 +292,19 @@ class ServedTransfer:
             release(content)
             self._report(Outcome.FAILED, "no-socket", str(error))
             self._closed()
+            return
+        self._look_later()
 
     def _machine(self, content: Any) -> Machine:
         """What carries the transfer; only a broken ``content`` makes it raise."""
-        request, patience = self.request, self._server.terms.patience
+        request, patience = self.request, self._terms.patience
         if request.direction is Direction.WRITE:
             return answer_write(self._negotiate(None), patience, mode=request.mode)
         size = content.size
         return answer_read(self._negotiate(size), patience, size=size, mode=request.mode)
 
     def _negotiate(self, size: int | None) -> Agreed:
-        request, terms = self.request, self._server.terms
+        request, terms = self.request, self._terms
         if not request.options:
             return Agreed()
         max_blksize = MAX_BLKSIZE
@@ -234,11 +321,19 @@ class ServedTransfer:
         if not self._over:
             self._refuse(as_error(failure.value, failure))
 
-    def _refuse(self, error: TFTPError) -> None:
-        answered = not self.request.broadcast
-        if answered:
+    def _deny(self, refusal: Refusal) -> None:
+        """What a rule says."""
+        if refusal.error is not None:
+            self._refuse(refusal.error, refusal.reason)
+        else:
+            self._server.tell("request_ignored", self.request.client, refusal.reason)
+            self._closed()
+
+    def _refuse(self, error: TFTPError, reason: str | None = None) -> None:
+        self._told = not self.request.broadcast
+        if self._told:
             self._server.refuse(error, self.request.local, self.request.client)
-        self._report_unopened(Outcome.REFUSED, error.reason, str(error), answered=answered)
+        self._report_unopened(Outcome.REFUSED, reason or error.reason, str(error), answered=self._told)
 
     def _report_unopened(self, outcome: Outcome, reason: str, detail: str, *, answered: bool) -> None:
         """No session came of it."""
@@ -256,12 +351,33 @@ class ServedTransfer:
             self._stall.cancel()
         self._stall = None
 
+    # How long it may go on
+
+    def _look_later(self) -> None:
+        endurance = self._server.endurance
+        if endurance is not None and not self._over:
+            now = self._clock.seconds()
+            wait = endurance.next_look(now - self._began)
+            self._watch = self._clock.callLater(wait, self._look, now, self.byte_count)
+
+    def _look(self, since: float, byte_count: int) -> None:
+        self._watch = None
+        endurance, now = self._server.endurance, self._clock.seconds()
+        assert endurance is not None
+        error = endurance.overdue(now - self._began, self.byte_count - byte_count, now - since)
+        if error is not None:
+            self.fail(error)
+        elif not self.done:
+            self._look_later()
+
     # The end
 
     def _ended(self, ended: Ended) -> None:
+        self._verified |= ended.reason in _ANSWERED
         detail = str(ended.error) if ended.error is not None else ended.text.decode("latin-1")
-        reason = f"{ended.reason}:{ended.code}" if ended.reason == _PEER_ERROR else ended.reason
-        self._report(_OUTCOMES.get(ended.reason, Outcome.FAILED), reason, detail)
+        reason = self._abandoned_for if ended.reason == Reason.SUPERSEDED.value else ended.reason
+        outcome = _OUTCOMES.get(reason, Outcome.FAILED)
+        self._report(outcome, f"{reason}:{ended.code}" if reason == _PEER_ERROR else reason, detail)
 
     def _report(self, outcome: Outcome, reason: str, detail: str) -> None:
         session = self._session
@@ -287,6 +403,20 @@ class ServedTransfer:
     def _closed(self) -> None:
         self._over = True
         self._stop_waiting()
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+        if self._server.limits is not None:
+            self._server.limits.leave(self, self._unverified_answers, self._clock.seconds())
         self._on_over(self)
         # No cycle is left behind: to find these took the garbage collector 15 us a transfer.
         self._session = None
+
+    @property
+    def _unverified_answers(self) -> int:
+        """Packets that were sent to a client that may never have asked for them, as the limits count them."""
+        if self.verified:
+            return 0
+        if self._session is None:
+            return int(self._told)
+        return MAX_UNVERIFIED_SENDS if self.first_sent_at is not None else 0

@@ -111,3 +111,17 @@ class BackendStalled(TFTPError):
 
     wire_text = "Server storage does not answer"
     reason = "backend-stalled"
+
+
+class TooSlow(TFTPError):
+    """The client takes or gives less in a second than it must."""
+
+    wire_text = "Transfer is too slow"
+    reason = "too-slow"
+
+
+class LifetimeOver(TFTPError):
+    """The transfer is older than any may become."""
+
+    wire_text = "Transfer takes too long"
+    reason = "lifetime-over"

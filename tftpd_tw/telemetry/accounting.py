@@ -10,7 +10,7 @@ from attrs import Factory, define, evolve, field
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
-from tftpd_tw.interfaces import ITransfer, ITransferObserver, TransferRecord
+from tftpd_tw.interfaces import Address, ITransfer, ITransferObserver, TransferRecord
 from tftpd_tw.telemetry.totals import Totals
 
 
@@ -58,6 +58,10 @@ class Accounting:
     def error_sent(self, code: int) -> None:
         """An ERROR packet left."""
         self._ended.errors[code] += 1
+
+    def request_ignored(self, client: Address, why: str) -> None:
+        """A rule or a limit."""
+        self._ended.dropped[why] += 1
 
     def datagram_dropped(self, why: str) -> None:
         """No request."""

@@ -82,7 +82,7 @@ class TransferCollector(Collector):
 
         dropped = CounterMetricFamily(
             "tftp_datagrams_dropped",
-            "Datagrams at the request port that began no transfer and were no proper request.",
+            "Datagrams at the request port that began no transfer: no proper request, or one that was ignored.",
             labels=["reason"],
         )
         for reason, count in sorted(totals.dropped.items()):

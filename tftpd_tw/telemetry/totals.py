@@ -49,7 +49,8 @@ class Totals:
     errors: Counter[int] = field(factory=Counter)
     """ERROR packets sent, by code."""
     dropped: Counter[str] = field(factory=Counter)
-    """Datagrams at the request port that were no request, by reason."""
+    """Datagrams at the request port that were no request, and requests that a rule or a limit ignored, by
+    reason."""
     retransmits: int = 0
     """Packets sent again."""
     burst_fallbacks: Counter[tuple[str, str]] = field(factory=Counter)

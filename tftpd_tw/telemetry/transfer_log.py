@@ -1,16 +1,19 @@
-"""One log line for each finished transfer and each refused request.
+"""One log line for each finished transfer and each refused request, and one a minute for each client that is
+ignored or that never answers.
 
 The line is one structured event: its fields are there for an observer that writes JSON, its text for people.
 What came from the network is escaped, so that a name is never more than one harmless word of the line.
 """
 
-from time import time
+from collections.abc import Callable
+from time import monotonic, time
 
-from attrs import define
-from twisted.logger import ILogObserver, LogLevel, globalLogPublisher
+from attrs import define, field
+from twisted.logger import ILogObserver, Logger, LogLevel, globalLogPublisher
 from zope.interface import implementer
 
-from tftpd_tw.interfaces import ITransfer, ITransferObserver, TransferRecord
+from tftpd_tw.interfaces import Address, ITransfer, ITransferObserver, Outcome, TransferRecord
+from tftpd_tw.policy.notices import Notices
 from tftpd_tw.protocol.packets import Options
 from tftpd_tw.protocol.text import escaped
 
@@ -22,6 +25,9 @@ _EVENT = {
 }
 """What all lines have in common."""
 
+IGNORED_LINE = "request ignored reason={reason} client={client} more={more}"
+"""``more``: how many of this client's requests were ignored since its last line."""
+
 
 @implementer(ITransferObserver)
 @define
@@ -29,13 +35,17 @@ class TransferLog:
     """Writes the lines."""
 
     _observer: ILogObserver = globalLogPublisher
+    _log: Logger = Logger("tftpd_tw.transfers")
+    _seconds: Callable[[], float] = monotonic
+    _notices: Notices = field(init=False, factory=Notices)
 
     def transfer_started(self, transfer: ITransfer) -> None:
         """Only the end is written."""
 
     def transfer_ended(self, transfer: ITransfer, record: TransferRecord) -> None:
-        """Write its line."""
-        self._write(record)
+        """Write its line; who never answers has one a minute, since that costs him one packet each."""
+        if record.outcome is not Outcome.UNANSWERED or self._due(record.request.client) is not None:
+            self._write(record)
 
     def request_refused(self, record: TransferRecord) -> None:
         """Write its line."""
@@ -44,8 +54,17 @@ class TransferLog:
     def error_sent(self, code: int) -> None:
         """The record says it."""
 
+    def request_ignored(self, client: Address, why: str) -> None:
+        """Write a line, unless this client had one a short while ago."""
+        more = self._due(client)
+        if more is not None:
+            self._log.info(IGNORED_LINE, reason=escaped(why.encode()), client=str(client), more=more)
+
     def datagram_dropped(self, why: str) -> None:
         """Counted, not written: anybody can send anything at any rate."""
+
+    def _due(self, client: Address) -> int | None:
+        return self._notices.due(client.host, self._seconds())
 
     def _write(self, record: TransferRecord) -> None:
         request = record.request
