@@ -11,13 +11,14 @@ ROOT ?= examples/tftproot
 PORT ?= 6969
 HTTP ?= 127.0.0.1:9069
 
-.PHONY: help serve test test-long bench lint format clean
+.PHONY: help serve test test-long bench reference lint format clean
 
 help:
 	@echo 'make serve      serve $(ROOT) on UDP port $(PORT), figures on http://$(HTTP)/metrics'
 	@echo 'make test       all tests but those that take minutes; arguments for pytest in ARGS'
 	@echo 'make test-long  the tests that take minutes'
 	@echo 'make bench      measure the daemon beside its peers and write docs/performance.md; arguments in ARGS'
+	@echo 'make reference  write docs/configuration.md from the settings that there are'
 	@echo 'make lint       style, format, types, floors'
 	@echo 'make format     format the code'
 	@echo 'make clean      remove what the above made'
@@ -33,6 +34,9 @@ test-long: $(VENV)/.test $(VENV)/.clients
 
 bench: $(VENV)/.package
 	$(BIN)/python -m benchmarks.run --write docs/performance.md $(ARGS)
+
+reference: $(VENV)/.package
+	$(BIN)/tftpd-tw check --reference > docs/configuration.md
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check

@@ -13,6 +13,8 @@ from running import ANY_PORT, IN_FOREGROUND, TWISTD, fetch, running, soon
 from twisted.application.service import IServiceCollection
 
 import tftpd_tw
+from tftpd_tw import tap
+from tftpd_tw.service import config_reader
 
 TAC = Path(__file__).parents[2] / "tftpd.tac"
 TFTPD_TW = str(TWISTD.with_name("tftpd-tw"))
@@ -60,20 +62,20 @@ def test_help(command: tuple[str, ...], tmp_path: Path) -> None:
     assert result.returncode == 0
     text = " ".join(result.stdout.split())
     for option, says in {
-        "-r, --root": "Required",
-        "-p, --port": "UDP port to listen on. [default: 69]",
-        "--address": "[default: ::, which is every IPv6 and IPv4 address",
+        "-r, --root": "The only setting that has to be made",
+        "-p, --port": "UDP port to listen on. Value: a port, 0 to 65535. [default: 69]",
+        "--address": "may be given several times. [default: ::]",
         "--uploads": "[default: deny]",
         "--http": "[default: 127.0.0.1:9069]",
-        "--block-size": "in bytes, 8 to 65464",
-        "--window-size": "in blocks. [default: 64]",
-        "--timeout": "in seconds, 0.1 to 255",
-        "--max-retries": "timeout x (max-retries + 1) seconds of silence. [default: 5]",
-        "--answer-broadcast": "[default: ignore them]",
-        "--workers": "or auto: one for each CPU that the daemon may use. [default: 1",
-        "--read-ahead": "up to 1GiB; the windows that follow find theirs in memory. [default: 1MiB]",
-        "--engine": "poll (Linux), reactor, or auto: poll where it works. [default: auto]",
-        "--cpu-affinity": "[default: the kernel moves them]",
+        "--block-size": "512MB), 8 to 65464. [default: mtu]",
+        "--window-size": "blocks, 1 to 32767. [default: 64]",
+        "--timeout": "100ms to 255s. [default: 5s]",
+        "--max-retries": "timeout x (max_retries + 1) seconds of silence. Value: a number, 0 to 1000.",
+        "--answer-broadcast": "instead of ignoring them",
+        "--workers": "1 to 256. [default: 1]",
+        "--read-ahead": "512MB), 0 to 1GiB. [default: 1MiB]",
+        "--engine": "one of auto, poll, reactor. [default: auto]",
+        "--cpu-affinity": "instead of letting the kernel move them",
         "-c, --config": "the command line goes before it",
     }.items():
         described = text[text.index(f" {option}") :]
@@ -127,7 +129,7 @@ def test_wrong_values(command: tuple[str, ...], root: Path) -> None:
     assert result.stdout == ""
     assert result.stderr.splitlines() == [
         "tftpd: --port: expected a port, 0 to 65535, got 70000",
-        "tftpd: --timeout: expected seconds, 0.1 to 255, got 'soon'",
+        "tftpd: --timeout: expected seconds (or such as 500ms, 5m, 1h), 100ms to 255s, got 'soon'",
     ]
 
 
@@ -219,6 +221,18 @@ def test_the_tac_with_a_root(root: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert found["options"].configuration.filesystem.root == str(root)
     services = IServiceCollection(found["application"])
     assert [service.name for service in services] == ["tftpd"]
+
+
+def test_the_tac_with_the_usual_file(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where neither is set, the settings file is read that is always read."""
+    file = root.parent / "usual.yaml"
+    file.write_text(f"filesystem: {{root: {root}}}\n")
+    for module in (config_reader, tap):
+        monkeypatch.setattr(module, "DEFAULT_FILE", str(file))
+    monkeypatch.delenv("TFTPD_ROOT", raising=False)
+    monkeypatch.delenv("TFTPD_CONFIG", raising=False)
+    options = runpy.run_path(str(TAC))["options"]
+    assert (options.file, options.configuration.filesystem.root) == (str(file), str(root))
 
 
 def test_the_tac_with_nothing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

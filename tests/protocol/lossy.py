@@ -11,7 +11,7 @@ from collections.abc import Callable
 from attrs import define, field
 
 from tftpd_tw.protocol.events import Ended, Read, Write
-from tftpd_tw.protocol.lifecycle import Machine
+from tftpd_tw.protocol.lifecycle import MOST_HELD, Machine
 from tftpd_tw.protocol.netascii import encode
 from tftpd_tw.protocol.opening import Asking, Proceed, answer_read, answer_write
 from tftpd_tw.protocol.options import Facts, Policy, negotiate
@@ -97,6 +97,8 @@ class End:
     stored: bytearray = field(factory=bytearray)
     sent: list[bytes] = field(factory=list)
     read_to: int = 0
+    held: int = 0
+    """The most bytes that a sender has had in memory, those that were not acknowledged included."""
     outcome: Ended | None = None
 
     def settle(self, now: float) -> list[bytes]:
@@ -115,6 +117,7 @@ class End:
                     data = self.source[self.read_to : self.read_to + min(event.length, self.chunk)]
                     self.read_to += len(data)
                     assert isinstance(self.machine, Sender)
+                    self.held = max(self.held, self.read_to - self.machine.byte_count)
                     self.machine.blocks_read(data, now)
                 elif isinstance(event, Write):
                     self.stored += event.data
@@ -143,6 +146,8 @@ class Transfer:
     wire: Wire = field(factory=Wire)
     sized: bool = True
     chunk: int = 1 << 30
+    most_held: int = MOST_HELD
+    """By the server."""
     now: float = 1000.0
     client: End = field(init=False)
     server: End | None = None
@@ -209,9 +214,9 @@ class Transfer:
         stored = len(self.content) if self.sized else None
         machine: Machine
         if self.reading:
-            machine = answer_read(agreed, self.patience, size=stored, mode=request.mode)
+            machine = answer_read(agreed, self.patience, size=stored, mode=request.mode, most_held=self.most_held)
         else:
-            machine = answer_write(agreed, self.patience, mode=request.mode)
+            machine = answer_write(agreed, self.patience, mode=request.mode, most_held=self.most_held)
         self.server = End(machine, self.content if self.reading else b"", self.chunk)
         machine.start(self.now)
         return self.server

@@ -26,7 +26,8 @@ from tftpd_tw.net.engines import ENGINES, PollEngine
 from tftpd_tw.net.reactor_engine import ReactorEngine
 from tftpd_tw.protocol.timing import Patience
 from tftpd_tw.service import opening, transfers
-from tftpd_tw.service.config_reader import ConfigurationError, Sources
+from tftpd_tw.service.config_file import ConfigurationError
+from tftpd_tw.service.config_reader import Sources
 from tftpd_tw.service.configuration import (
     FIT_MTU,
     HTTP_OFF,
@@ -67,7 +68,7 @@ class DaemonCase(TestCase):
             Network((Host("127.0.0.1"),), Port(0)),
             Filesystem(Folder(str(self.root)), UploadPolicy.CREATE),
             Performance(engine=self.engine),
-            Monitoring(HttpAddress("127.0.0.1", 0)),
+            monitoring=Monitoring(HttpAddress("127.0.0.1", 0)),
         )
         self.events: list[dict[str, Any]] = []
         globalLogPublisher.addObserver(self.events.append)

@@ -30,7 +30,10 @@ def test_what_a_worker_gets(start: Start, reactor: Reactor, configuration: Confi
         # Only one of them answers broadcasts, which the kernel gives to all.
         assert orders.configuration.network.answer_broadcast == (number == 1)
         network = evolve(orders.configuration.network, answer_broadcast=True)
-        assert evolve(orders.configuration, network=network) == configuration
+        # The cache's memory is that of all.
+        assert orders.configuration.cache.size == configuration.cache.size // 2
+        whole = evolve(orders.configuration, network=network, cache=configuration.cache)
+        assert whole == configuration
     for index, host in enumerate(configuration.network.addresses):
         mine, other = (process.descriptors[FIRST_SOCKET + index] for process in (first, second))
         assert mine != other

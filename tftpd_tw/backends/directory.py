@@ -103,6 +103,11 @@ class DirectoryBackend:
         if not self._opening:
             self._root.close()
 
+    @property
+    def prompt(self) -> bool:
+        """Whether the directory is on a local file system, which never waits for another machine."""
+        return self._root.prompt
+
     def clean(self) -> "Deferred[int]":
         """Remove what uploads of a killed process have left (F13); fires with the number of files.
 

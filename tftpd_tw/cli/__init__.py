@@ -5,8 +5,8 @@ import sys
 from collections.abc import Sequence
 
 from tftpd_tw import __version__
+from tftpd_tw.cli import check, serve
 from tftpd_tw.cli import map as map_command
-from tftpd_tw.cli import serve
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -15,6 +15,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"tftpd-tw {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     serve.add_parser(commands)
+    check.add_parser(commands)
     map_command.add_parser(commands)
     options, rest = parser.parse_known_args(sys.argv[1:] if arguments is None else arguments)
     if rest and options.run is not serve.run:

@@ -35,7 +35,7 @@ from tftpd_tw.policy.limits import Limits
 from tftpd_tw.policy.rates import Throttling
 from tftpd_tw.protocol.errors import BackendStalled, TFTPError
 from tftpd_tw.protocol.events import Ended, Reason
-from tftpd_tw.protocol.lifecycle import MAX_UNVERIFIED_SENDS, Machine, State
+from tftpd_tw.protocol.lifecycle import MAX_UNVERIFIED_SENDS, MOST_HELD, Machine, State
 from tftpd_tw.protocol.opening import answer_read, answer_write
 from tftpd_tw.protocol.options import MAX_BLKSIZE, MIN_BLKSIZE, Agreed, Facts, Policy, negotiate
 from tftpd_tw.protocol.packets import HEADER_SIZE, Mode, encode_failure
@@ -79,6 +79,10 @@ class Terms:
     patience: Patience = Patience()
     fit_mtu: bool = True
     """Grant no blksize that the route to the client would have to fragment."""
+    mtu_slack: int = 0
+    """Bytes that packets stay below that, for what the kernel does not know of the route."""
+    buffer_size: int = MOST_HELD
+    """Bytes of content that a transfer may have in memory; a window of the policy must fit."""
 
 
 @frozen
@@ -297,11 +301,11 @@ class ServedTransfer:
 
     def _machine(self, content: Any) -> Machine:
         """What carries the transfer; only a broken ``content`` makes it raise."""
-        request, patience = self.request, self._terms.patience
+        request, patience, held = self.request, self._terms.patience, self._terms.buffer_size
         if request.direction is Direction.WRITE:
-            return answer_write(self._negotiate(None), patience, mode=request.mode)
+            return answer_write(self._negotiate(None), patience, mode=request.mode, most_held=held)
         size = content.size
-        return answer_read(self._negotiate(size), patience, size=size, mode=request.mode)
+        return answer_read(self._negotiate(size), patience, size=size, mode=request.mode, most_held=held)
 
     def _negotiate(self, size: int | None) -> Agreed:
         request, terms = self.request, self._terms
@@ -311,7 +315,8 @@ class ServedTransfer:
         if terms.fit_mtu:
             mtu = self._server.engine.path_mtu(request.local, request.client)
             if mtu is not None:
-                max_blksize = max(MIN_BLKSIZE, mtu - _IP_AND_UDP[":" in request.client.host] - HEADER_SIZE)
+                room = mtu - terms.mtu_slack - _IP_AND_UDP[":" in request.client.host] - HEADER_SIZE
+                max_blksize = max(MIN_BLKSIZE, room)
         reading = request.direction is Direction.READ
         # What netascii makes of the size is not known.
         facts = Facts(reading, size if request.mode is Mode.OCTET else None, max_blksize)

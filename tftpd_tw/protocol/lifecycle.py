@@ -17,7 +17,7 @@ from typing import Final
 
 from tftpd_tw.protocol.errors import BackendStalled, IllegalOperation, TFTPError
 from tftpd_tw.protocol.events import Ended, Event, Reason
-from tftpd_tw.protocol.options import Agreed
+from tftpd_tw.protocol.options import MAX_WINDOW_BYTES, Agreed
 from tftpd_tw.protocol.packets import Error, decode, encode_failure
 from tftpd_tw.protocol.timing import RetransmitTimer
 
@@ -25,7 +25,10 @@ MAX_UNVERIFIED_SENDS: Final = 3
 """How often the first packet goes out to somebody who never answered: TFTP must not flood a third party (S030)."""
 
 READ_AHEAD: Final = 32 << 10
-"""Bytes of content that a transfer holds at least, if that is more than its windows need."""
+"""Bytes of content that a transfer holds, if that is more than its windows need and not more than it may."""
+
+MOST_HELD: Final = 2 * MAX_WINDOW_BYTES
+"""Bytes of content that a transfer may hold, if nobody says otherwise: the largest window, and the next one."""
 
 Burst = list[bytes | bytearray | memoryview]
 """What one system call sends: a lone packet, or header, payload, header, payload... of equal blocks

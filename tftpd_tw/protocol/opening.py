@@ -9,7 +9,7 @@ from attrs import frozen
 
 from tftpd_tw.protocol.errors import IllegalOperation, OptionRefused
 from tftpd_tw.protocol.events import Ended, Event, Reason
-from tftpd_tw.protocol.lifecycle import Machine, State, Trigger
+from tftpd_tw.protocol.lifecycle import MOST_HELD, Machine, State, Trigger
 from tftpd_tw.protocol.options import Agreed, agree
 from tftpd_tw.protocol.packets import (
     Ack,
@@ -29,21 +29,28 @@ from tftpd_tw.protocol.sending import Sender
 from tftpd_tw.protocol.timing import Patience, RetransmitTimer
 
 
-def answer_read(agreed: Agreed, patience: Patience, *, size: int | None, mode: Mode) -> Sender:
+def answer_read(
+    agreed: Agreed, patience: Patience, *, size: int | None, mode: Mode, most_held: int = MOST_HELD
+) -> Sender:
     """The server's end of a read: an OACK if anything was agreed, else block 1 at once.
 
     :param size: bytes of the content as it is stored, or None
+    :param most_held: bytes of content that may be in memory
     """
     opening = encode_oack(agreed.options) if agreed.options else None
     timer = RetransmitTimer(patience, agreed.timeout)
-    return Sender(agreed, timer, size=size, opening=opening, text=mode is Mode.NETASCII)
+    text = mode is Mode.NETASCII
+    return Sender(agreed, timer, size=size, opening=opening, text=text, most_held=most_held)
 
 
-def answer_write(agreed: Agreed, patience: Patience, *, mode: Mode) -> Receiver:
-    """The server's end of a write: an OACK if anything was agreed, else ACK 0 (RFC 2347)."""
+def answer_write(agreed: Agreed, patience: Patience, *, mode: Mode, most_held: int = MOST_HELD) -> Receiver:
+    """The server's end of a write: an OACK if anything was agreed, else ACK 0 (RFC 2347).
+
+    :param most_held: bytes of content that may be in memory
+    """
     opening = encode_oack(agreed.options) if agreed.options else encode_ack(0)
     timer = RetransmitTimer(patience, agreed.timeout)
-    return Receiver(agreed, timer, opening=opening, text=mode is Mode.NETASCII)
+    return Receiver(agreed, timer, opening=opening, text=mode is Mode.NETASCII, most_held=most_held)
 
 
 @frozen

@@ -51,6 +51,8 @@ class Policy:
     """Blocks."""
     refused: frozenset[bytes] = frozenset()
     """Lower-case names of options that are treated as unknown."""
+    max_window_bytes: int = MAX_WINDOW_BYTES
+    """Payload bytes of a window, and so of a block; at least :data:`DEFAULT_BLKSIZE`."""
 
 
 @frozen
@@ -101,7 +103,7 @@ class _Terms:
 def _blksize(terms: _Terms, asked: int) -> int | None:
     if asked < MIN_BLKSIZE:
         return None
-    terms.blksize = min(asked, terms.policy.max_blksize, terms.facts.max_blksize, MAX_BLKSIZE)
+    terms.blksize = min(asked, terms.policy.max_blksize, terms.policy.max_window_bytes, terms.facts.max_blksize)
     return terms.blksize
 
 
@@ -116,7 +118,7 @@ def _blksize2(terms: _Terms, asked: int) -> int | None:
 def _windowsize(terms: _Terms, asked: int) -> int | None:
     if not 1 <= asked <= MAX_WINDOWSIZE:
         return None
-    room = MAX_WINDOW_BYTES // terms.blksize
+    room = min(terms.policy.max_window_bytes, MAX_WINDOW_BYTES) // terms.blksize
     terms.windowsize = min(asked, terms.policy.max_windowsize, room, MAX_WINDOW_BLOCKS)
     return terms.windowsize
 

@@ -7,14 +7,14 @@ after it the receiver stays for a moment, to answer a repeat of the last block (
 
 Content is handed out after an ACK, to be stored while the next window is on its way: with Write events of
 :data:`~tftpd_tw.protocol.lifecycle.READ_AHEAD` bytes or a window, whichever is more. While one is being stored a
-second one may fill up; then the ACK waits, and the sender with it.
+second one may fill up, if there is to be so much memory; then the ACK waits, and the sender with it.
 """
 
 from struct import Struct
 
 from tftpd_tw.protocol.errors import IllegalOperation
 from tftpd_tw.protocol.events import Ended, Reason, Write
-from tftpd_tw.protocol.lifecycle import MAX_UNVERIFIED_SENDS, READ_AHEAD, Machine, State, Trigger
+from tftpd_tw.protocol.lifecycle import MAX_UNVERIFIED_SENDS, MOST_HELD, READ_AHEAD, Machine, State, Trigger
 from tftpd_tw.protocol.netascii import Decoder
 from tftpd_tw.protocol.options import Agreed
 from tftpd_tw.protocol.packets import HEADER_SIZE, Opcode, encode_ack
@@ -42,6 +42,7 @@ class Receiver(Machine):
         "_held",
         "_held_bytes",
         "_modulus",
+        "_most_in_memory",
         "_opening",
         "_received",
         "_sampling",
@@ -51,6 +52,7 @@ class Receiver(Machine):
         "_waited",
         "_window",
         "_writing",
+        "_writing_bytes",
         "blksize",
         "windowsize",
     )
@@ -63,12 +65,14 @@ class Receiver(Machine):
         opening: bytes | None,
         text: bool = False,
         verified: bool = False,
+        most_held: int = MOST_HELD,
     ) -> None:
         """Be ready to start.
 
         :param opening: the ACK 0 or OACK that asks for block 1; None if block 1 is here already
         :param text: decode netascii
         :param verified: the peer has answered already (a client's read), so the opening may be repeated at will
+        :param most_held: bytes of content that may be in memory, those being stored included; at least a window
         """
         super().__init__(agreed, timer)
         self.blksize = agreed.blksize
@@ -88,8 +92,11 @@ class Receiver(Machine):
         self._held: list[bytes] = []
         self._held_bytes = 0
         self._window = agreed.windowsize * agreed.blksize
-        self._chunk = max(self._window, READ_AHEAD)
+        self._chunk = max(self._window, min(READ_AHEAD, most_held // 2))
+        self._most_in_memory = min(2 * self._chunk - 1, most_held - self._window)
+        """Bytes with which a window is still acknowledged, and the next one comes."""
         self._writing = False
+        self._writing_bytes = 0
         self._ack_held = False
         self._bytes = 0
 
@@ -174,6 +181,7 @@ class Receiver(Machine):
     def blocks_written(self, now: float) -> None:
         """The answer to Write: it is stored."""
         self._writing = False
+        self._writing_bytes = 0
         if self.state is State.ENDED:
             return
         if self.state is State.STORING and not self._held and self._final:
@@ -277,10 +285,12 @@ class Receiver(Machine):
             self.outbox.append([encode_ack(wire)])
 
     def _invite(self, now: float) -> None:
-        """Acknowledge, and hand out content while the next window is on its way."""
-        if self._writing and self._held_bytes >= self._chunk:
-            # Two chunks in memory are enough; the sender waits for our storage.
+        """Acknowledge, and hand out content while the next window is on its way. While there is no room for that
+        window, the sender waits for our storage.
+        """
+        if self._held_bytes + self._writing_bytes > self._most_in_memory:
             self._ack_held = True
+            self._flush()
             self._arm(now)
             return
         self._acknowledge(now)
@@ -314,6 +324,7 @@ class Receiver(Machine):
             return
         data = b"".join(self._held)
         self._held.clear()
+        self._writing_bytes = self._held_bytes
         self._held_bytes = 0
         if self._decoder is not None:
             data = self._decoder.decode(data, self._final)

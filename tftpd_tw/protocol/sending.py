@@ -27,7 +27,7 @@ import math
 
 from tftpd_tw.protocol.errors import ErrorCode, SourceTruncated
 from tftpd_tw.protocol.events import Ended, Read, Reason
-from tftpd_tw.protocol.lifecycle import MAX_UNVERIFIED_SENDS, READ_AHEAD, Machine, State, Trigger
+from tftpd_tw.protocol.lifecycle import MAX_UNVERIFIED_SENDS, MOST_HELD, READ_AHEAD, Machine, State, Trigger
 from tftpd_tw.protocol.options import Agreed
 from tftpd_tw.protocol.pacing import SMALLEST_SLICE, Pace
 from tftpd_tw.protocol.packets import HEADER_SIZE, Error, Opcode, header
@@ -81,6 +81,7 @@ class Sender(Machine):
         opening: bytes | None = None,
         text: bool = False,
         verified: bool = False,
+        most_held: int = MOST_HELD,
     ) -> None:
         """Be ready to start.
 
@@ -88,6 +89,7 @@ class Sender(Machine):
         :param opening: the OACK that goes first and is acknowledged as block 0
         :param text: encode as netascii
         :param verified: the peer has answered already (a client's write)
+        :param most_held: bytes of content that may be in memory, at least a window; netascii may double them
         """
         super().__init__(agreed, timer)
         self.blksize = agreed.blksize
@@ -96,7 +98,10 @@ class Sender(Machine):
         self._origin = agreed.rollover.value
         self._lowest_wire = 0
         self._window_bytes = agreed.windowsize * agreed.blksize
-        self._capacity = max(2 * self._window_bytes, READ_AHEAD)
+        two_windows = 2 * self._window_bytes
+        room = min(max(two_windows, READ_AHEAD), most_held)
+        # Where no second window has room, none is read ahead: a piece of one would only cost a read more.
+        self._capacity = room if room >= two_windows else self._window_bytes
         self._opening = opening
         self._buffer = SendBuffer(agreed, size, text)
         self._reading = False
@@ -383,7 +388,9 @@ class Sender(Machine):
         if self._reading or self._buffer.ended or self._buffer.ready - self._sent >= self.windowsize:
             return
         # Whoever has not answered yet gets no more of our memory than the first window takes.
-        if self.state is State.FLOWING or self._sent == self._acked:
+        if self.state is not State.FLOWING and self._sent != self._acked:
+            return
+        if self._buffer.room(self._acked, self._capacity) > 0:
             self._request_content()
 
     def _request_content(self) -> None:

@@ -1,191 +1,242 @@
-"""From a YAML file and the command line to a :class:`~tftpd_tw.service.configuration.Configuration`.
+"""From a file and the command line to a :class:`~tftpd_tw.service.configuration.Configuration`.
 
 Both become one tree of values, the command line on top, which is then checked in one go: every mistake is
 reported, each with where it stands (``tftpd.yaml:7`` or ``--port``), what was expected, and for an unknown key
 the nearest known one.
+
+The model may have lists and maps, of values or of classes with fields of their own, as deep as it likes; what is
+wrong inside of them has its own line too.
 """
 
 import difflib
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
 
 import attrs
 import yaml
-from attrs import define, field
+from attrs import define, field, frozen
 from cattrs import Converter
 from cattrs.errors import ClassValidationError, ForbiddenExtraKeysError, IterableValidationError
+from cattrs.gen import make_dict_structure_fn, override
 
-from tftpd_tw.service.configuration import PARSERS, Configuration
+from tftpd_tw.service.config_file import ConfigFile, ConfigurationError, Path
+from tftpd_tw.service.configuration import Configuration
+from tftpd_tw.service.kinds import KINDS, expected, mistake, shown
+from tftpd_tw.service.setting import Setting, about, is_list, is_map, item_kind, settings
 
-Path = tuple[str | int, ...]
-"""Where a value stands in the tree: ``("network", "addresses", 0)``."""
-
-Setting = tuple[str, str]
-"""A section and a key."""
-
-
-_DEEPEST = 3
+DEFAULT_FILE = "/etc/tftpd/tftpd.yaml"
+"""Read when it is there and no other is named."""
 
 
-class ConfigurationError(Exception):
-    """The configuration has mistakes; one line for each."""
+@frozen
+class _Place:
+    """Where a value was given."""
 
-    def __init__(self, problems: list[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
+    source: str
+    """The file, or the option with its dashes."""
+    line: int = 0
+    """Of the file; 0 for an option."""
+
+    def told(self, path: Path, text: str) -> str:
+        return f"{self.source}:{self.line}: {dotted(path)}: {text}" if self.line else f"{self.source}: {text}"
 
 
 @define
 class Sources:
     """Values from all sides, and where each came from."""
 
-    tree: dict[str, Any] = field(factory=dict)
-    places: dict[Path, str] = field(factory=dict)
+    model: type = Configuration
+    _tree: dict[str, Any] = field(factory=dict, init=False)
+    _places: dict[Path, _Place] = field(factory=dict, init=False)
+    _names: dict[Path, Path] = field(factory=dict, init=False)
+    """By which other name a setting was given."""
+    _problems: list[tuple[int, str]] = field(factory=list, init=False)
+    """Those found while reading, with their lines."""
 
     def add_file(self, name: str) -> None:
-        """Read the YAML file ``name``.
+        """Read the YAML or JSON file ``name``, before any option is added.
 
-        :raises ConfigurationError: it cannot be read or is no YAML mapping
+        :raises ConfigurationError: it cannot be read, or is no mapping in YAML or JSON
         """
-        try:
-            with open(name, encoding="utf-8") as file:
-                node = yaml.compose(file, yaml.SafeLoader)
-            lines = list(_lines(node, ())) if node is not None else []
-            tree = yaml.SafeLoader("").construct_document(node) if node is not None else {}
-        except OSError as error:
-            raise ConfigurationError([f"{name}: {error.strerror}"]) from None
-        except UnicodeDecodeError as error:
-            raise ConfigurationError([f"{name}: not UTF-8 text ({error.reason})"]) from None
-        except yaml.YAMLError as error:
-            raise ConfigurationError([_syntax_error(name, error)]) from None
-        except ValueError as error:
-            # A date such as 2024-99-99.
-            raise ConfigurationError([f"{name}: {error}"]) from None
-        if node is None:
-            return
-        if not isinstance(node, yaml.MappingNode):
-            raise ConfigurationError([f"{name}:1: expected sections such as 'network:', got something else"])
-        # A section all of whose keys are commented out is null.
-        self.tree = {section: {} if values is None else values for section, values in tree.items()}
-        twice = []
-        for path, line in lines:
-            if path in self.places:
-                twice.append(f"{name}:{line}: {_dotted(path)}: is there twice, first in line {self._line(path)}")
-            else:
-                self.places[path] = f"{name}:{line}"
-        if twice:
-            raise ConfigurationError(twice)
+        file = ConfigFile.read(name)
+        self._tree = file.tree
+        self._places = {path: _Place(name, line) for path, line in file.lines.items()}
+        for line, path, text in file.problems:
+            self._problems.append((line, _Place(name, line).told(path, text)))
+        for setting in settings(self.model):
+            if setting.about.other_name is not None:
+                self._rename(setting.about.other_name, setting)
 
-    def add_option(self, option: str, path: Setting, text: str, *, literal: bool = False) -> None:
-        """Set ``path`` to what ``text`` would be in the file, or to ``text`` itself."""
-        try:
-            value = text if literal else yaml.safe_load(text)
-        except (yaml.YAMLError, ValueError):
-            value = text
-        self._put(option, path, value if isinstance(value, int | float | bool) else text)
-
-    def add_option_item(self, option: str, path: Setting, text: str) -> None:
-        """Append to the list at ``path``, which replaces one of the file."""
-        section, key = path
-        items = self.tree[section][key] if self.places.get(path) == option else []
-        self._put(option, path, [*items, text])
-
-    def _line(self, path: Path) -> str:
-        return self.places[path].rpartition(":")[2]
-
-    def _put(self, option: str, path: Setting, value: Any) -> None:
-        section, key = path
-        values = self.tree.get(section) or {}
+    def add_option(self, option: str, setting: Setting, text: str) -> None:
+        """Set ``setting`` to what ``text`` would be in the file; for a list, append it to those before it, which
+        replace the file's.
+        """
+        values = self._tree.get(setting.section) or {}
         if not isinstance(values, dict):
             return  # a mistake of the file, which will be reported as such
-        self.tree[section] = {**values, key: value}
-        self.places = {place: where for place, where in self.places.items() if place[: len(path)] != path}
-        self.places[path] = option
+        several, place = is_list(setting.kind), _Place(option)
+        value: Any = _typed(text, item_kind(setting.kind) if several else setting.kind)
+        if several:
+            before = values[setting.key] if self._places.get(setting.path) == place else []
+            value = [*before, value]
+        self._tree[setting.section] = {**values, setting.key: value}
+        length = len(setting.path)
+        self._places = {path: old for path, old in self._places.items() if path[:length] != setting.path}
+        self._places[setting.path] = place
+        self._names.pop(setting.path, None)
 
-    def configuration(self) -> Configuration:
-        """Check everything.
+    def configuration(self) -> Any:
+        """Check everything; the result is of the type :attr:`model`.
 
-        :raises ConfigurationError: with every mistake there is
+        :raises ConfigurationError: with every mistake there is, in the order of their lines
         """
+        problems = list(self._problems)
+        configuration: Any = None
         try:
-            return _converter.structure(self.tree, Configuration)
+            configuration = _converter.structure(self._tree, self.model)
         except ClassValidationError as error:
-            found = list(_problems(error, (), Configuration))
-            raise ConfigurationError([self._located(path, text) for path, text in found]) from None
+            problems += [self._located(path, text) for path, text in self._found(error, (), self.model)]
+        if problems:
+            # Options, which have no line, come last.
+            problems.sort(key=lambda problem: problem[0] or float("inf"))
+            raise ConfigurationError([text for _, text in problems])
+        return configuration
 
-    def _located(self, path: Path, text: str) -> str:
+    def told(self, path: Path, text: str) -> str:
+        """``text`` about the value at ``path``, with where that was given."""
+        return self._located(path, text)[1]
+
+    def _located(self, path: Path, text: str) -> tuple[int, str]:
         for length in range(len(path), 0, -1):
-            place = self.places.get(path[:length])
+            place = self._places.get(path[:length])
             if place is not None:
-                shown = "" if place.startswith("--") else f" {_dotted(path)}:"
-                return f"{place}:{shown} {text}"
-        return f"{_dotted(path)}: {text}"
+                return place.line, place.told(self._names.get(path, path), text)
+        return 0, f"{dotted(path)}: {text}"
+
+    def _rename(self, other: tuple[str, str], setting: Setting) -> None:
+        """Put what stands at ``other`` where ``setting`` is."""
+        section, key = other
+        values = self._tree.get(section)
+        if not isinstance(values, dict) or key not in values:
+            return
+        self._tree[section] = {name: value for name, value in values.items() if name != key}
+        value, place = values[key], self._places[other]
+        target = self._tree.get(setting.section, {})
+        if not isinstance(target, dict):
+            return  # a mistake, which will be reported as such
+        if setting.key not in target:
+            self._tree[setting.section] = {**target, setting.key: value}
+            self._places[setting.path] = place
+            self._names[setting.path] = other
+        elif (theirs := target[setting.key]) != value and _meaning(theirs, setting) != _meaning(value, setting):
+            here = self._places[setting.path]
+            text = (
+                f"expected {shown(theirs)} as for {dotted(setting.path)} in line {here.line},"
+                f" of which it is another name, got {shown(value)}"
+            )
+            self._problems.append((place.line, place.told(other, text)))
+
+    def _found(self, error: BaseException, path: Path, kind: Any) -> Iterator[tuple[Path, str]]:
+        """Every mistake in what cattrs raised, with its place in the tree."""
+        match error:
+            case ClassValidationError():
+                noted, others = error.group_exceptions()
+                for inner, note in noted:
+                    yield from self._found(inner, (*path, note.name), note.type)
+                for inner in others:
+                    yield from self._found(inner, path, error.cl)
+            case IterableValidationError():
+                for inner, place in error.group_exceptions()[0]:
+                    yield from self._found(inner, (*path, place.index), place.type)
+            case ForbiddenExtraKeysError():
+                for key in error.extra_fields:
+                    yield (*path, key), f"unknown key; {self._advice(key, path, kind)}"
+            case KeyError():
+                yield path, f"expected {expected(kind)}, got nothing"
+            case _:
+                yield path, str(error)
+
+    def _advice(self, key: str, path: Path, kind: Any) -> str:
+        known = [part.name for part in attrs.fields(kind)]
+        everywhere = [setting.path for setting in settings(self.model)]
+        others = [setting.about.other_name for setting in settings(self.model)]
+        near = difflib.get_close_matches(
+            key, [*known, *(name[1] for name in others if name and name[:1] == path)], 1
+        )
+        if near:
+            return f"did you mean {near[0]!r}?"
+        if homes := [dotted(place) for place in everywhere if place[1] == key]:
+            return f"did you mean {homes[0]!r}?"
+        return f"known are {', '.join(known)}"
+
+
+def dotted(path: Path) -> str:
+    """``path`` as users write it: ``network.addresses[0]``."""
+    text = ""
+    for step in path:
+        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
+    return text
+
+
+def _typed(text: str, kind: Any) -> Any:
+    """What a file would make of ``text``."""
+    if KINDS[kind].text:
+        return text
+    try:
+        value = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError):
+        return text
+    return value if isinstance(value, int | float | bool) else text
+
+
+def _meaning(value: object, setting: Setting) -> object:
+    try:
+        return KINDS[setting.kind].structure(value)
+    except ValueError:
+        return value
 
 
 def _make_converter() -> Converter:
     converter = Converter(forbid_extra_keys=True, detailed_validation=True)
-    for kind, parse in PARSERS.items():
-        converter.register_structure_hook(kind, lambda value, _, parse=parse: parse(value))
 
-    def several(value: object, kind: Any) -> Any:
-        if not isinstance(value, list) or not value:
-            raise ValueError(f"expected a list with at least one item, got {value!r}")
-        return tuple(converter.structure(value, list[kind.__args__[0]]))
+    def make_class_hook(model: type) -> Any:
+        not_empty = {
+            part.name: override(struct_hook=structure_not_empty)
+            for part in attrs.fields(model)
+            if about(part).not_empty
+        }
+        structure: Any = make_dict_structure_fn(model, converter, **cast("dict[str, Any]", not_empty))
 
-    converter.register_structure_hook_func(lambda kind: getattr(kind, "__origin__", None) is tuple, several)
+        def structure_class(value: object, _: object) -> Any:
+            if not isinstance(value, Mapping):
+                raise mistake("keys with values", value)
+            return structure(value, model)
+
+        return structure_class
+
+    def structure_not_empty(value: object, kind: Any) -> Any:
+        if value in ([], {}):
+            raise ValueError(f"expected at least one, got {value}")
+        return converter.structure(value, kind)
+
+    def structure_list(value: object, kind: Any) -> Any:
+        if not isinstance(value, list):
+            raise mistake("a list", value)
+        items: Any = list[item_kind(kind)]  # type: ignore[misc]
+        return tuple(converter.structure(value, items))
+
+    def structure_map(value: object, kind: Any) -> Any:
+        if not isinstance(value, dict):
+            raise mistake("names with values", value)
+        items: Any = dict[str, item_kind(kind)]  # type: ignore[misc]
+        return converter.structure(value, items)
+
+    converter.register_structure_hook_factory(attrs.has, make_class_hook)
+    converter.register_structure_hook_func(is_list, structure_list)
+    converter.register_structure_hook_func(is_map, structure_map)
+    for kind, how in KINDS.items():
+        converter.register_structure_hook(kind, how.structure)
     return converter
 
 
 _converter = _make_converter()
-
-
-def _problems(error: BaseException, path: Path, kind: Any) -> Iterator[tuple[Path, str]]:
-    """Every mistake in what cattrs raised, with its place in the tree."""
-    if isinstance(error, ClassValidationError):
-        kind = error.cl
-        noted, others = error.group_exceptions()
-        for inner, note in noted:
-            yield from _problems(inner, (*path, note.name), note.type)
-        for inner in others:
-            yield from _problems(inner, path, kind)
-    elif isinstance(error, IterableValidationError):
-        for inner, place in error.group_exceptions()[0]:
-            yield from _problems(inner, (*path, place.index), place.type)
-    elif isinstance(error, ForbiddenExtraKeysError):
-        known = [attribute.name for attribute in attrs.fields(kind)]
-        for key in sorted(error.extra_fields, key=str):
-            near = difflib.get_close_matches(str(key), known, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
-            yield (*path, key), f"unknown key; {hint}"
-    elif isinstance(error, ValueError):
-        yield path, str(error)
-    else:
-        yield path, f"expected {'a list' if path and not attrs.has(kind) else 'a section with keys'}"
-
-
-def _lines(node: yaml.Node, path: Path) -> Iterator[tuple[Path, int]]:
-    """The line of every value below ``node``; no setting is deeper than an item of a list."""
-    if len(path) > _DEEPEST:
-        return  # an alias may even contain itself
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            inner = (*path, key.value)
-            yield inner, key.start_mark.line + 1
-            yield from _lines(value, inner)
-    elif isinstance(node, yaml.SequenceNode):
-        for index, value in enumerate(node.value):
-            yield (*path, index), value.start_mark.line + 1
-            yield from _lines(value, (*path, index))
-
-
-def _syntax_error(name: str, error: yaml.YAMLError) -> str:
-    mark = getattr(error, "problem_mark", None)
-    where = f"{name}:{mark.line + 1}" if mark is not None else name
-    return f"{where}: not YAML: {getattr(error, 'problem', None) or 'cannot be read'}"
-
-
-def _dotted(path: Path) -> str:
-    text = ""
-    for step in path:
-        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else str(step)
-    return text

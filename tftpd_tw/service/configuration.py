@@ -1,29 +1,30 @@
 """What can be configured: one frozen value, its sections and their defaults.
 
-Each kind of value is a type with a parser in :data:`PARSERS`, which takes what YAML made of the text and either
-returns the value or raises :class:`ValueError` saying what was expected. Field docstrings are for the reader of
-the code; ``--help`` has the user's wording.
+What the user is told of each setting stands here with it; how each type of value is read, written and named,
+with its unit and range, is in :mod:`~tftpd_tw.service.kinds`. To add a setting, add a field to its section, and
+if its type is a new one, that type here and its kind there.
 """
 
-import ipaddress
-import re
-from collections.abc import Callable, Mapping
-from types import UnionType
 from typing import NewType
 
-from attrs import field, frozen
+from attrs import frozen
 
 from tftpd_tw.backends.reading import READ_AHEAD
 from tftpd_tw.backends.uploading import UploadPolicy
-from tftpd_tw.net.engines import ENGINES
-from tftpd_tw.protocol.options import MAX_BLKSIZE, MAX_WINDOW_BLOCKS, MIN_BLKSIZE
+from tftpd_tw.protocol.lifecycle import MOST_HELD
+from tftpd_tw.service.setting import section, setting
 
 Port = NewType("Port", int)
 BlockSize = NewType("BlockSize", int)
+Slack = NewType("Slack", int)
 WindowSize = NewType("WindowSize", int)
 Size = NewType("Size", int)
+BufferSize = NewType("BufferSize", int)
+CacheSize = NewType("CacheSize", int)
 Seconds = NewType("Seconds", float)
+Lifetime = NewType("Lifetime", float)
 Count = NewType("Count", int)
+Threads = NewType("Threads", int)
 Workers = NewType("Workers", int)
 Host = NewType("Host", str)
 Folder = NewType("Folder", str)
@@ -53,189 +54,142 @@ HTTP_OFF = HttpAddress("", 0)
 class Network:
     """Where requests come in."""
 
-    addresses: tuple[Host, ...] = (Host("::"),)
-    """Local addresses; ``::`` is every address of both families."""
-    port: Port = Port(69)
-    """UDP port."""
-    answer_broadcast: bool = False
-    """Serve requests that were sent to a broadcast address."""
+    addresses: tuple[Host, ...] = setting(
+        (Host("::"),),
+        "Local addresses to listen on. `::` is every IPv6 and IPv4 address, or every IPv4 address where there is"
+        " no IPv6.",
+        option="address",
+        not_empty=True,
+    )
+    port: Port = setting(Port(69), "UDP port to listen on.", option="port")
+    answer_broadcast: bool = setting(
+        False,
+        "Serve requests that were sent to a broadcast address, as old Cisco devices do, instead of ignoring them.",
+        option="answer-broadcast",
+    )
 
 
 @frozen
 class Filesystem:
     """Where the files are."""
 
-    root: Folder = Folder("")
-    """The folder that is served. The only setting without a default."""
-    uploads: UploadPolicy = UploadPolicy.DENY
-    """What clients may write."""
+    root: Folder = setting(
+        Folder(""), "Folder to serve. The only setting that has to be made.", option="root", example="/var/tftp"
+    )
+    uploads: UploadPolicy = setting(
+        UploadPolicy.DENY,
+        "What clients may write: nothing (`deny`), new files only (`create`), new and existing ones"
+        " (`overwrite`), existing files only (`existing`).",
+        option="uploads",
+    )
 
 
 @frozen
 class Performance:
     """How transfers are run."""
 
-    block_size: BlockSize = FIT_MTU
-    """The largest blksize that is granted, in bytes."""
-    window_size: WindowSize = WindowSize(64)
-    """The largest windowsize that is granted, in blocks."""
-    timeout: Seconds = Seconds(5.0)
-    """The longest wait before a repeat."""
-    max_retries: Count = Count(5)
-    """Repeats at that pace before a transfer is given up."""
-    workers: Workers = Workers(1)
-    """Processes that serve; with 1 it is the daemon's own and no other."""
-    engine: Engine = Engine("auto")
-    """How sockets are waited for, by its name in :data:`~tftpd_tw.net.engines.ENGINES`."""
-    read_ahead: Size = Size(READ_AHEAD)
-    """Bytes that a thread reads of a file when it has to wait for a disk."""
-    cpu_affinity: bool = False
-    """Pin each worker to one of the CPUs that the daemon may use."""
+    block_size: BlockSize = setting(
+        FIT_MTU,
+        "Largest blksize granted; `mtu` is what reaches the client in one piece, by what the kernel knows of the"
+        " route.",
+        option="block-size",
+    )
+    window_size: WindowSize = setting(WindowSize(64), "Largest windowsize granted.", option="window-size")
+    timeout: Seconds = setting(
+        Seconds(5.0),
+        "Longest wait before a packet is sent again. The actual wait follows the round trip, or the client's"
+        " timeout option.",
+        option="timeout",
+    )
+    max_retries: Count = setting(
+        Count(5),
+        "A transfer ends after timeout x (max_retries + 1) seconds of silence.",
+        option="max-retries",
+    )
+    workers: Workers = setting(
+        Workers(1),
+        "Processes that serve; `auto` is one for each CPU that the daemon may use. With 1 it is the daemon"
+        " itself.",
+        option="workers",
+    )
+    engine: Engine = setting(
+        Engine("auto"),
+        "How sockets are waited for: in a loop of our own (`poll`, Linux only) or in Twisted's (`reactor`);"
+        " `auto` is the best that works.",
+        option="engine",
+    )
+    read_ahead: Size = setting(
+        Size(READ_AHEAD),
+        "What a thread reads of a file when it has to wait for a disk; the windows that follow find theirs in"
+        " memory.",
+        option="read-ahead",
+    )
+    cpu_affinity: bool = setting(
+        False,
+        "Pin each worker to one CPU, if there is more than one worker, instead of letting the kernel move them.",
+        option="cpu-affinity",
+    )
+    mtu_slack: Slack = setting(
+        Slack(0),
+        "With block_size `mtu`: how much smaller packets stay than the route allows, for a tunnel on the way that"
+        " the kernel does not know of.",
+    )
+    buffer_size: BufferSize = setting(
+        BufferSize(MOST_HELD),
+        "File data that one transfer may hold in memory: no window, and no block, is granted that does not fit,"
+        " and the next window is read ahead where two fit. So it bounds what many transfers at once can take."
+        " What has come of an upload may wait for the disk in 512 KiB more.",
+    )
+    thread_pool_size: Threads = setting(
+        Threads(8),
+        "Threads that open, read and write files where a disk may have to be waited for. With workers, each of"
+        " them has so many.",
+    )
+    async_io: bool = setting(
+        True,
+        "Leave to threads whatever may have to wait for a disk. `false` does without threads, which is"
+        " faster only where nothing ever waits and the kernel cannot tell (an image file in memory, such as"
+        " SquashFS); on a disk each wait is one of all transfers. Local file systems only.",
+    )
+
+
+@frozen
+class Cache:
+    """What is shared by transfers of the same file."""
+
+    enabled: bool = setting(
+        True,
+        "Keep files open for the next client, and the bytes of small files that are asked for often. Each request"
+        " looks whether the file is still the same. `false`: each transfer opens its own.",
+    )
+    size: CacheSize = setting(
+        CacheSize(8 << 20),
+        "Memory for the bytes of small files, up to 64 KiB each; larger ones are left to the kernel's page cache."
+        " Workers share it out among them. With 0 only open files are kept.",
+        other_name=("performance", "cache_size"),
+    )
+    ttl: Lifetime = setting(
+        Lifetime(60.0),
+        "How long a file that was opened is given to further clients. It is then opened anew, and one that was"
+        " removed gives back its room on the disk.",
+    )
 
 
 @frozen
 class Monitoring:
     """How the daemon is watched."""
 
-    http: HttpAddress = HttpAddress("127.0.0.1", 9069)
-    """Where ``/metrics`` and ``/healthz`` are."""
+    http: HttpAddress = setting(
+        HttpAddress("127.0.0.1", 9069), "Where /metrics and /healthz are served by HTTP.", option="http"
+    )
 
 
 @frozen
 class Configuration:
     """Everything."""
 
-    network: Network = field(factory=Network)
-    filesystem: Filesystem = field(factory=Filesystem)
-    performance: Performance = field(factory=Performance)
-    monitoring: Monitoring = field(factory=Monitoring)
-
-
-def _expected(what: str, value: object) -> ValueError:
-    return ValueError(f"expected {what}, got {value!r}")
-
-
-def _is_integer(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _port(value: object) -> Port:
-    if isinstance(value, int) and _is_integer(value) and 0 <= value <= 65535:
-        return Port(value)
-    raise _expected("a port, 0 to 65535", value)
-
-
-def _block_size(value: object) -> BlockSize:
-    if value == "mtu":
-        return FIT_MTU
-    if isinstance(value, int) and _is_integer(value) and MIN_BLKSIZE <= value <= MAX_BLKSIZE:
-        return BlockSize(value)
-    raise _expected(f"'mtu' or bytes, {MIN_BLKSIZE} to {MAX_BLKSIZE}", value)
-
-
-def _window_size(value: object) -> WindowSize:
-    if isinstance(value, int) and _is_integer(value) and 1 <= value <= MAX_WINDOW_BLOCKS:
-        return WindowSize(value)
-    raise _expected(f"blocks, 1 to {MAX_WINDOW_BLOCKS}", value)
-
-
-_UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30}
-_LARGEST = 1 << 30
-
-
-def _size(value: object) -> Size:
-    # A lone K or M is refused: half of the world means 1024 by it, and half 1000.
-    found = re.fullmatch(r"([0-9]{1,12}) ?((?:[KMG]B)?|([KMG]i)B?)", str(value))
-    if found and not isinstance(value, bool):
-        size = int(found[1]) * _UNITS[found[3] or found[2]]
-        if size <= _LARGEST:
-            return Size(size)
-    raise _expected("bytes, such as 65536, 64KiB or 1MB, up to 1GiB", value)
-
-
-def _seconds(value: object) -> Seconds:
-    if isinstance(value, int | float) and not isinstance(value, bool) and 0.1 <= value <= 255:
-        return Seconds(float(value))
-    raise _expected("seconds, 0.1 to 255", value)
-
-
-def _count(value: object) -> Count:
-    if isinstance(value, int) and _is_integer(value) and 0 <= value <= 1000:
-        return Count(value)
-    raise _expected("a number, 0 to 1000", value)
-
-
-def _workers(value: object) -> Workers:
-    if value == "auto":
-        return AUTO
-    if isinstance(value, int) and _is_integer(value) and 1 <= value <= MAX_WORKERS:
-        return Workers(value)
-    raise _expected(f"'auto' or a number, 1 to {MAX_WORKERS}", value)
-
-
-def _host(value: object) -> Host:
-    try:
-        if isinstance(value, str):
-            return Host(str(ipaddress.ip_address(value)))
-    except ValueError:
-        pass
-    raise _expected("an IPv4 or IPv6 address of this host", value)
-
-
-def _folder(value: object) -> Folder:
-    if isinstance(value, str) and value and "\0" not in value:
-        return Folder(value)
-    raise _expected("a folder", value)
-
-
-def _uploads(value: object) -> UploadPolicy:
-    words = ", ".join(policy.value for policy in UploadPolicy)
-    try:
-        return UploadPolicy(value)
-    except ValueError:
-        raise _expected(f"one of {words}", value) from None
-
-
-def _http(value: object) -> HttpAddress:
-    # YAML reads a bare `off` as False.
-    if value in ("off", False):
-        return HTTP_OFF
-    if isinstance(value, str):
-        host, colon, port = value.rpartition(":")
-        host = host.removeprefix("[").removesuffix("]")
-        try:
-            if colon and port.isascii() and port.isdigit() and int(port) <= 65535:
-                return HttpAddress(str(ipaddress.ip_address(host)), int(port))
-        except ValueError:
-            pass
-    raise _expected("ADDRESS:PORT or 'off'", value)
-
-
-def _engine(value: object) -> Engine:
-    if isinstance(value, str) and value in ENGINES:
-        return Engine(value)
-    raise _expected(f"one of {', '.join(ENGINES)}", value)
-
-
-def _switch(value: object) -> bool:
-    if isinstance(value, bool):
-        return value
-    raise _expected("true or false", value)
-
-
-PARSERS: Mapping[type | UnionType | NewType, Callable[[object], object]] = {
-    Port: _port,
-    BlockSize: _block_size,
-    WindowSize: _window_size,
-    Size: _size,
-    Seconds: _seconds,
-    Count: _count,
-    Workers: _workers,
-    Host: _host,
-    Folder: _folder,
-    UploadPolicy: _uploads,
-    HttpAddress: _http,
-    Engine: _engine,
-    bool: _switch,
-}
-"""How each kind of value is read."""
+    network: Network = section(Network, "Where requests come in.")
+    filesystem: Filesystem = section(Filesystem, "Where the files are.")
+    performance: Performance = section(Performance, "How transfers are run.")
+    cache: Cache = section(Cache, "What is shared by transfers of the same file.")
+    monitoring: Monitoring = section(Monitoring, "How the daemon is watched.")

@@ -24,7 +24,7 @@ from twisted.internet.defer import Deferred, gatherResults, succeed
 from twisted.logger import Logger
 
 from tftpd_tw.net.engine import from_socket_address
-from tftpd_tw.service.configuration import Configuration
+from tftpd_tw.service.configuration import CacheSize, Configuration
 from tftpd_tw.service.cpus import cpus
 from tftpd_tw.service.messages import FIRST_SOCKET, FOLDER, REPLIES, Assignment
 from tftpd_tw.service.opening import OpenError, open_request_sockets
@@ -183,14 +183,16 @@ class WorkersService(Service):
     def new_process(self, number: int, on_ended: Any) -> WorkerProcess:
         """Worker ``number``, not yet started.
 
-        A broadcast reaches every socket on its port, so that only one worker may answer it.
+        A broadcast reaches every socket on its port, so that only one worker may answer it. The memory of the
+        cache is that of all workers.
         """
         configuration, mask = self._configuration, cpus()
         answer = configuration.network.answer_broadcast and number == 1
         network = evolve(configuration.network, answer_broadcast=answer)
+        cache = evolve(configuration.cache, size=CacheSize(configuration.cache.size // self._count))
         cpu = mask[(number - 1) % len(mask)] if configuration.performance.cpu_affinity else None
-        assignment = Assignment(number, evolve(configuration, network=network), len(self._sockets), cpu)
-        return WorkerProcess(assignment, self.reactor, on_ended)
+        configuration = evolve(configuration, network=network, cache=cache)
+        return WorkerProcess(Assignment(number, configuration, len(self._sockets), cpu), self.reactor, on_ended)
 
     def spawn(self, process: WorkerProcess, number: int) -> None:
         """Start ``process``. It imports what this process would, and nothing from the current folder.

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, execute, succeed
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.threadpool import ThreadPool
@@ -37,9 +37,6 @@ DRAIN_SECONDS = 10.0
 STORAGE_SECONDS = 5.0
 """How long it then waits for threads that are at work."""
 
-STORAGE_THREADS = 8
-"""Threads for whatever may wait for a disk."""
-
 
 class StorageThread(threading.Thread):
     """A thread that the end of the process does not wait for: it may itself wait for a dead server."""
@@ -63,22 +60,33 @@ class Storage:
         :param path: another path of the same folder
         :raises OpenError: it cannot be opened
         """
-        filesystem, read_ahead = configuration.filesystem, configuration.performance.read_ahead
+        filesystem, performance, cache = configuration.filesystem, configuration.performance, configuration.cache
         self._reactor = reactor
-        self._threads = StorageThreads(0, STORAGE_THREADS, "tftpd-storage")
+        self._threads = StorageThreads(0, performance.thread_pool_size, "tftpd-storage")
         self._working = 0
         self._finished: Deferred[None] | None = None
+        run = self._in_thread if performance.async_io else execute
+        read_ahead = performance.read_ahead
+        files = None
+        if cache.enabled:
+            files = SharedFiles(run, reactor, ttl=cache.ttl, most_bytes=cache.size, read_ahead=read_ahead)
         try:
             self.backend = DirectoryBackend(
                 path or filesystem.root,
                 uploads=filesystem.uploads,
-                run_blocking=self._in_thread,
-                files=SharedFiles(self._in_thread, reactor, read_ahead=read_ahead),
+                run_blocking=run,
+                files=files,
                 read_ahead=read_ahead,
             )
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             raise OpenError(f"cannot serve the folder {filesystem.root}: {reason}") from None
+        if not performance.async_io and not self.backend.prompt:
+            self.backend.close()
+            raise OpenError(
+                f"performance.async_io: false is for local file systems, and {filesystem.root} may be on another"
+                " machine that keeps everybody waiting; leave it true"
+            )
 
     def start(self) -> None:
         """Start the threads: after twistd has gone to the background and given up root."""
@@ -175,8 +183,13 @@ class Transfers:
 def make_terms(performance: Performance) -> Terms:
     """How clients are treated, from the section that says so."""
     fit_mtu = performance.block_size == FIT_MTU
-    policy = Policy(MAX_BLKSIZE if fit_mtu else performance.block_size, performance.window_size)
-    return Terms(policy, Patience(performance.timeout, performance.max_retries), fit_mtu)
+    policy = Policy(
+        max_blksize=MAX_BLKSIZE if fit_mtu else performance.block_size,
+        max_windowsize=performance.window_size,
+        max_window_bytes=performance.buffer_size,
+    )
+    patience = Patience(performance.timeout, performance.max_retries)
+    return Terms(policy, patience, fit_mtu, performance.mtu_slack, performance.buffer_size)
 
 
 def prepare_process(reactor: Any) -> None:

@@ -1,0 +1,352 @@
+"""Files and options checked against a model: every mistake with its place, at any depth, all at once."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attrs import NOTHING, frozen
+
+from tftpd_tw.service.config_file import ConfigurationError
+from tftpd_tw.service.config_reader import Sources
+from tftpd_tw.service.configuration import Configuration, Folder, Host, Port, Seconds
+from tftpd_tw.service.setting import section, setting, settings
+
+
+@frozen
+class Rule:
+    """An item of a list."""
+
+    port: Port = setting(NOTHING, "Has no default.")
+    hosts: tuple[Host, ...] = setting((), "A list in a list.")
+    wait: Seconds | None = setting(None, "May be null.")
+
+
+@frozen
+class Profile:
+    """A value of a map."""
+
+    root: Folder | None = setting(None, "May be null.")
+    rules: tuple[Rule, ...] = setting((), "A list in a map.")
+
+
+@frozen
+class Security:
+    """A section."""
+
+    rules: tuple[Rule, ...] = setting((), "A list of classes.")
+
+
+@frozen
+class Clients:
+    """Another."""
+
+    profiles: Mapping[str, Profile] = setting({}, "A map of classes.")
+    ports: Mapping[str, Port] = setting({}, "A map of values.")
+
+
+@frozen
+class Model:
+    """What others will add to the configuration, on a small scale."""
+
+    security: Security = section(Security, "")
+    clients: Clients = section(Clients, "")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Where the settings may be written."""
+    return tmp_path / "tftpd.yaml"
+
+
+def read(file: Path, text: str, model: type = Configuration) -> Any:
+    """What ``text`` comes to."""
+    file.write_text(text)
+    sources = Sources(model)
+    sources.add_file(str(file))
+    return sources.configuration()
+
+
+def mistakes(file: Path, text: str, model: type = Configuration) -> list[str]:
+    """The lines that it is refused with, without the name of the file."""
+    with pytest.raises(ConfigurationError) as caught:
+        read(file, text, model)
+    return [line.removeprefix(f"{file}:") for line in caught.value.problems]
+
+
+def test_ten_mistakes(file: Path) -> None:
+    """A file with ten of them, all different, is told all ten, in the order of their lines."""
+    assert mistakes(
+        file,
+        "network:\n"
+        "  prot: 69\n"
+        "  port: 70000\n"
+        "  addresses: [127.0.0.1, nowhere]\n"
+        "performance:\n"
+        "  timeout: soon\n"
+        "  buffer_size: 64K\n"
+        "  timeout: 5\n"
+        "  async_io: maybe\n"
+        "  cache_size: 1Gi\n"
+        "filesystem: [root]\n"
+        "cache:\n"
+        "  size: 2Gi\n"
+        "  ttl:\n"
+        "port: 69\n",
+    ) == [
+        "2: network.prot: unknown key; did you mean 'port'?",
+        "3: network.port: expected a port, 0 to 65535, got 70000",
+        "4: network.addresses[1]: expected an IPv4 or IPv6 address of this host, got 'nowhere'",
+        "7: performance.buffer_size: expected bytes (or such as 64KiB, 1Gi, 512MB), 512 to 1GiB, got '64K'",
+        "8: performance.timeout: is there twice, first in line 6",
+        "9: performance.async_io: expected true or false, got 'maybe'",
+        "10: performance.cache_size: expected '2Gi' as for cache.size in line 13, of which it is another name,"
+        " got '1Gi'",
+        "11: filesystem: expected keys with values, got a list",
+        "14: cache.ttl: expected seconds (or such as 500ms, 5m, 1h), 1s to 30d, got nothing",
+        "15: port: unknown key; did you mean 'network.port'?",
+    ]
+
+
+def test_sizes_and_times(file: Path) -> None:
+    """With and without units."""
+    found = read(
+        file,
+        "performance: {block_size: 8KiB, buffer_size: 64KiB, timeout: 500ms, mtu_slack: 28}\n"
+        "cache: {size: 512MB, ttl: 1h}\n",
+    )
+    performance, cache = found.performance, found.cache
+    assert (performance.block_size, performance.buffer_size, performance.timeout) == (8192, 65536, 0.5)
+    assert (performance.mtu_slack, cache.size, cache.ttl) == (28, 512_000_000, 3600.0)
+
+
+NESTED = """\
+security:
+  rules:
+    - port: 69
+      hosts: [192.0.2.1, "::1"]
+      wait: 500ms
+    - {port: 70, wait: null}
+clients:
+  profiles:
+    phones:
+      root: /srv/phones
+      rules: [{port: 1}]
+    boards: {}
+  ports: {a: 1, b: 2}
+"""
+
+
+def test_lists_and_maps(file: Path) -> None:
+    """Of values and of classes, in each other."""
+    assert read(file, NESTED, Model) == Model(
+        Security(
+            (
+                Rule(Port(69), (Host("192.0.2.1"), Host("::1")), Seconds(0.5)),
+                Rule(Port(70)),
+            )
+        ),
+        Clients(
+            {"phones": Profile(Folder("/srv/phones"), (Rule(Port(1)),)), "boards": Profile()},
+            {"a": Port(1), "b": Port(2)},
+        ),
+    )
+
+
+def test_mistakes_in_lists_and_maps(file: Path) -> None:
+    """Each has its own line."""
+    assert mistakes(
+        file,
+        "security:\n"
+        "  rules:\n"
+        "    - port: 69\n"
+        "      hosts:\n"
+        "        - ::1\n"
+        "        - here\n"
+        "    - hosts: ['::1']\n"
+        "    - prot: 1\n"
+        "      port: 2\n"
+        "    - 5\n"
+        "    -\n"
+        "clients:\n"
+        "  profiles:\n"
+        "    phones:\n"
+        "      rules:\n"
+        "        - port: x\n"
+        "    boards: /srv\n"
+        "  ports:\n"
+        "    a: y\n",
+        Model,
+    ) == [
+        "6: security.rules[0].hosts[1]: expected an IPv4 or IPv6 address of this host, got 'here'",
+        "7: security.rules[1].port: expected a port, 0 to 65535, got nothing",
+        "8: security.rules[2].prot: unknown key; did you mean 'port'?",
+        "10: security.rules[3]: expected keys with values, got 5",
+        "11: security.rules[4]: expected keys with values, got nothing",
+        "16: clients.profiles.phones.rules[0].port: expected a port, 0 to 65535, got 'x'",
+        "17: clients.profiles.boards: expected keys with values, got '/srv'",
+        "19: clients.ports.a: expected a port, 0 to 65535, got 'y'",
+    ]
+
+
+def test_not_a_list_and_not_a_map(file: Path) -> None:
+    """What else it is, is told."""
+    assert mistakes(file, "security:\n  rules: {a: 1}\nclients:\n  profiles: [1]\n", Model) == [
+        "2: security.rules: expected a list, got keys with values",
+        "4: clients.profiles: expected names with values, got a list",
+    ]
+
+
+def test_a_mistake_behind_an_alias(file: Path) -> None:
+    """It has the line where it was written, once for each place that uses it."""
+    text = "security:\n  rules:\n    - &bad {port: x}\n    - *bad\n"
+    assert mistakes(file, text, Model) == [
+        "3: security.rules[0].port: expected a port, 0 to 65535, got 'x'",
+        "3: security.rules[1].port: expected a port, 0 to 65535, got 'x'",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("performance: {cache_size: 1Gi}\n", 1 << 30),
+        ("performance: {cache_size: 1Gi}\ncache: {ttl: 5}\n", 1 << 30),
+        ("performance: {cache_size: 1Gi}\ncache: {size: 1073741824}\n", 1 << 30),
+        ("cache: {size: 1Gi}\n", 1 << 30),
+        ("performance:\ncache:\n", 8 << 20),
+    ],
+)
+def test_another_name(text: str, size: int, file: Path) -> None:
+    """``performance.cache_size`` is ``cache.size``; both may be there if they mean the same."""
+    assert read(file, text).cache.size == size
+
+
+def test_a_mistake_under_another_name(file: Path) -> None:
+    """It is told by the name that was used, and is near to what is mistyped."""
+    assert mistakes(file, "performance:\n  cache_size: lots\n") == [
+        "2: performance.cache_size: expected bytes (or such as 64KiB, 1Gi, 512MB), 0 to 1TiB, got 'lots'"
+    ]
+    assert mistakes(file, "performance:\n  cache_sise: 1\n") == [
+        "2: performance.cache_sise: unknown key; did you mean 'cache_size'?"
+    ]
+
+
+def test_names_that_no_file_has(file: Path) -> None:
+    """Refused here, instead of by a traceback later."""
+    for name in ("", "a\\0b", "\\ud800"):
+        [line] = mistakes(file, f'filesystem: {{root: "{name}"}}\n')
+        assert line.startswith("1: filesystem.root: expected a folder, got ")
+
+
+def test_options_and_files_share_a_list(file: Path) -> None:
+    """Options replace the file's list, and are one list among themselves."""
+    file.write_text("network: {addresses: [127.0.0.2, nowhere]}\n")
+    sources = Sources()
+    sources.add_file(str(file))
+    [addresses] = [setting for setting in settings(Configuration) if setting.about.option == "address"]
+    sources.add_option("--address", addresses, "127.0.0.1")
+    sources.add_option("--address", addresses, "::1")
+    assert sources.configuration().network.addresses == ("127.0.0.1", "::1")
+    assert sources.told(("network", "addresses", 0), "is taken") == "--address: is taken"
+
+
+GUIDE = {
+    "slow transfers": (
+        """{
+  "performance": {
+    "block_size": 8192,  // Increase block size
+    "window_size": 16,   // Increase window size
+    "timeout": 10        // Increase timeout
+  }
+}
+""",
+        {"block_size": 8192, "window_size": 16, "timeout": 10.0},
+    ),
+    "high CPU usage": (
+        """{
+  "performance": {
+    "max_connections": 1000,  // Limit connections
+    "thread_pool_size": 8     // Adjust thread pool
+  }
+}
+""",
+        {"thread_pool_size": 8},
+    ),
+    "high memory usage": (
+        """{
+  "performance": {
+    "max_connections": 1000,
+    "buffer_size": 65536,
+    "cache_size": "1Gi"
+  }
+}
+""",
+        {"buffer_size": 65536, "size": 1 << 30},
+    ),
+    "connection timeouts": (
+        """{
+  "performance": {
+    "timeout": 30,        // Increase timeout
+    "max_retries": 5      // Increase retries
+  }
+}
+""",
+        {"timeout": 30.0, "max_retries": 5},
+    ),
+    "low throughput": (
+        """{
+  "performance": {
+    "window_size": 32,     // Increase window size
+    "block_size": 8192,   // Increase block size
+    "async_io": true      // Enable async I/O
+  }
+}
+""",
+        {"window_size": 32, "block_size": 8192, "async_io": True},
+    ),
+    "performance settings": (
+        """{
+  "performance": {
+    "block_size": 8192,
+    "window_size": 32,
+    "timeout": 30,
+    "max_connections": 5000,
+    "thread_pool_size": 16,
+    "async_io": true,
+    "read_ahead": 1048576
+  }
+}
+""",
+        {"block_size": 8192, "window_size": 32, "timeout": 30.0, "thread_pool_size": 16, "read_ahead": 1 << 20},
+    ),
+    "caching": (
+        """{
+  "cache": {
+    "enabled": true,
+    "size": "4Gi",
+    "ttl": 3600
+  }
+}
+""",
+        {"enabled": True, "size": 4 << 30, "ttl": 3600.0},
+    ),
+}
+"""What the troubleshooting guide has people paste, and what it comes to."""
+
+NOT_YET = {"max_connections"}
+"""Keys of it that have no effect yet, and so are none."""
+
+
+@pytest.mark.parametrize(("text", "expected"), GUIDE.values(), ids=GUIDE)
+def test_the_guide_can_be_pasted(text: str, expected: dict[str, object], tmp_path: Path) -> None:
+    """As it is, comments included; each value reaches its setting."""
+    file = tmp_path / "tftpd.json"
+    pending = {key for key in NOT_YET if key in text}
+    if pending:
+        assert {line.split(":")[1].strip() for line in mistakes(file, text) if "unknown key" in line} == {
+            f"performance.{key}" for key in pending
+        }
+        text = "".join(line for line in text.splitlines(True) if not any(key in line for key in pending))
+    found = read(file, text)
+    for key, value in expected.items():
+        assert getattr(found.performance if hasattr(found.performance, key) else found.cache, key) == value

@@ -1,0 +1,57 @@
+"""``tftpd-tw check``: what a settings file comes to, or what is wrong with it; nothing is started.
+
+What it finds wrong goes to standard error, what it prints otherwise is a file that the daemon takes, or the page
+of ``docs/``.
+"""
+
+import argparse
+import os
+import sys
+from typing import Any
+
+from tftpd_tw.service.config_document import effective, example, reference
+from tftpd_tw.service.config_file import ConfigurationError
+from tftpd_tw.service.config_reader import DEFAULT_FILE, Sources
+from tftpd_tw.service.configuration import Folder
+from tftpd_tw.service.setting import settings
+
+
+def add_parser(commands: Any) -> None:
+    """Add the subcommand."""
+    parser = commands.add_parser(
+        "check",
+        help="check a settings file",
+        description="Name every mistake of a settings file, with its line; or, if there is none, print all"
+        " settings that it leads to, as a file. The status is 1 if there are mistakes. A folder that this machine"
+        " does not have is no mistake, since the file may be for another one.",
+    )
+    parser.add_argument("file", metavar="FILE", nargs="?", default=DEFAULT_FILE, help="[default: %(default)s]")
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument(
+        "--example", action="store_true", help="print a file with every setting, its default and what it is for"
+    )
+    instead.add_argument(
+        "--reference", action="store_true", help="print the reference of all settings, in Markdown"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace, _: list[str]) -> int:
+    """Print what was asked for; the exit status."""
+    if options.example or options.reference:
+        print((example if options.example else reference)(), end="")  # noqa: T201
+        return 0
+    sources = Sources()
+    try:
+        sources.add_file(options.file)
+        configuration = sources.configuration()
+    except ConfigurationError as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return 1
+    for setting in settings(type(configuration)):
+        folder = getattr(getattr(configuration, setting.section), setting.key)
+        if setting.kind is Folder and folder and not os.path.isdir(folder):
+            told = sources.told(setting.path, f"warning: there is no folder {folder} on this machine")
+            print(told, file=sys.stderr)  # noqa: T201
+    print(effective(configuration), end="")  # noqa: T201
+    return 0

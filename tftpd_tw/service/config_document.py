@@ -1,0 +1,146 @@
+"""The configuration written out: as a file, as an example with comments, and as the reference page.
+
+All three come from the model (:mod:`~tftpd_tw.service.configuration`), so that they are true.
+"""
+
+import textwrap
+from collections.abc import Iterator
+from typing import Any
+
+import attrs
+import yaml
+
+from tftpd_tw.service.config_reader import DEFAULT_FILE
+from tftpd_tw.service.configuration import Configuration
+from tftpd_tw.service.kinds import KINDS, expected, write
+from tftpd_tw.service.setting import About, Setting, about, item_kind, without_none
+
+_WIDTH = 100
+
+
+def effective(configuration: Any) -> str:
+    """``configuration`` as a YAML file, without what has no value yet."""
+    tree: dict[str, Any] = {}
+    for section in attrs.fields(type(configuration)):
+        values, part = {}, getattr(configuration, section.name)
+        for key in attrs.fields(section.type):
+            value = getattr(part, key.name)
+            if not _unset(value, about(key)):
+                values[key.name] = write(value, key.type)
+        tree[section.name] = values
+    return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, width=_WIDTH)
+
+
+def example(model: type = Configuration) -> str:
+    """A YAML file that has every key, with its default and what it is for."""
+    lines = [*_comment(f"Every setting, at its default. Keep what you change; the file is {DEFAULT_FILE}."), ""]
+    for section in attrs.fields(model):
+        lines += [*_comment(about(section).doc), f"{section.name}:"]
+        for key in attrs.fields(section.type):
+            lines += [*_key(key, "  "), ""]
+    return "\n".join(lines)
+
+
+def reference(model: type = Configuration) -> str:
+    """The reference page, in Markdown."""
+    lines = [_INTRODUCTION]
+    for section in attrs.fields(model):
+        lines += [f"## `{section.name}`", "", about(section).doc, "", *_table(section.type)]
+        lines += _tables_of_items(section.name, section.type)
+    return "\n".join(lines)
+
+
+def described(setting: Setting) -> str:
+    """What ``--help`` says of it."""
+    told = setting.about
+    if setting.kind is bool:
+        return told.doc
+    several = item_kind(setting.kind)
+    value = f"Value: {expected(several or setting.kind)}{'; may be given several times' if several else ''}."
+    if _unset(setting.default, told):
+        return f"{told.doc} {value}"
+    default = write(setting.default, setting.kind)
+    return f"{told.doc} {value} [default: {', '.join(default) if several else default}]"
+
+
+_INTRODUCTION = f"""\
+# Settings
+
+<!-- Written by `make reference` from tftpd_tw/service/configuration.py. -->
+
+The daemon reads the file that `--config` names, or else `{DEFAULT_FILE}` if it is there. What the command line
+says goes before it. Nothing has to be in it but `filesystem.root`, and not even that if there is a `--root`.
+
+* The file is YAML. If its name ends in `.json` it is JSON, in which `//` and `#` begin a comment.
+* **Sizes** are bytes, or have a unit: `64KiB` or `64Ki` (also Mi, Gi, Ti) count in 1024s, `512MB` (also KB, GB,
+  TB) in 1000s.
+* **Times** are seconds, or have a unit: `500ms`, `30s`, `5m`, `1h`, `7d`.
+* `tftpd-tw check FILE` names every mistake with its line, or prints all settings that the file leads to, as a
+  file. `tftpd-tw check --example` prints a file with every key, its default and what it is for.
+* A mistake keeps the daemon from starting. An unknown key is a mistake, and so is one that is there twice.
+"""
+
+
+def _key(key: "attrs.Attribute[Any]", indent: str) -> Iterator[str]:
+    """The lines of one key in the example."""
+    told = about(key)
+    yield from (indent + line for line in _comment(f"{told.doc} {_expects(key.type)}{_elsewhere(told)}"))
+    item = _item(key.type)
+    if item is not None:
+        for inner in attrs.fields(item):
+            yield from (f"{indent}# {line}" for line in _key(inner, "  "))
+    if key.default is attrs.NOTHING:
+        yield f"{indent}{key.name}: # must be given"
+    else:
+        value = told.example if _unset(key.default, told) else write(key.default, key.type)
+        yield f"{indent}{key.name}: {_flow(value)}"
+
+
+def _table(model: type) -> list[str]:
+    lines = ["| key | what it sets | value | default |", "|---|---|---|---|"]
+    for key in attrs.fields(model):
+        told = about(key)
+        default = "none" if _unset(key.default, told) else f"`{_flow(write(key.default, key.type))}`"
+        what = told.doc + _elsewhere(told)
+        lines.append(f"| `{key.name}` | {what} | {expected(key.type)} | {default} |")
+    return [*lines, ""]
+
+
+def _tables_of_items(name: str, model: type) -> Iterator[str]:
+    """For each list or map of classes in ``model``, and in those."""
+    for key in attrs.fields(model):
+        if (item := _item(key.type)) is not None:
+            inner = f"{name}.{key.name}"
+            yield from (f"### `{inner}`: each item", "", *_table(item))
+            yield from _tables_of_items(inner, item)
+
+
+def _elsewhere(told: About) -> str:
+    text = f" On the command line: `--{told.option}`." if told.option else ""
+    return f"{text} Also called `{'.'.join(told.other_name)}`." if told.other_name else text
+
+
+def _expects(kind: Any) -> str:
+    return f"Value: {expected(kind)}."
+
+
+def _unset(value: Any, told: About) -> bool:
+    """Whether there is no value because there is no default."""
+    return value is attrs.NOTHING or (told.example is not None and not value)
+
+
+def _item(kind: Any) -> Any:
+    """The class of the items of a list or map, or of an optional part; None if it is made of values."""
+    inner = without_none(kind)
+    inner = item_kind(inner) or inner
+    return inner if attrs.has(inner) and inner not in KINDS else None
+
+
+def _flow(value: Any) -> str:
+    """On one line."""
+    text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=1 << 20)
+    return text.removesuffix("...\n").strip()
+
+
+def _comment(text: str) -> list[str]:
+    return [f"# {line}" for line in textwrap.wrap(text, _WIDTH)]

@@ -1,0 +1,227 @@
+"""How each type of value is read from a file, written into one, and named when something else was found there.
+
+:data:`KINDS` is the table. What :attr:`Kind.read` gets is what YAML made of the text.
+"""
+
+import ipaddress
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import attrs
+from attrs import evolve, frozen
+
+from tftpd_tw.backends.uploading import UploadPolicy
+from tftpd_tw.net.engines import ENGINES
+from tftpd_tw.protocol.options import MAX_BLKSIZE, MAX_WINDOW_BLOCKS, MIN_BLKSIZE
+from tftpd_tw.service.configuration import (
+    AUTO,
+    FIT_MTU,
+    HTTP_OFF,
+    MAX_WORKERS,
+    BlockSize,
+    BufferSize,
+    CacheSize,
+    Count,
+    Engine,
+    Folder,
+    Host,
+    HttpAddress,
+    Lifetime,
+    Port,
+    Seconds,
+    Size,
+    Slack,
+    Threads,
+    WindowSize,
+    Workers,
+)
+from tftpd_tw.service.setting import is_list, is_map, item_kind, without_none
+from tftpd_tw.service.units import read_size, read_time, write_size, write_time
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+@frozen
+class Kind:
+    """One kind of value."""
+
+    expected: str
+    """What it may be, for the user."""
+    read: Callable[[Any], Any]
+    """Raises ValueError or TypeError for what it may not be."""
+    write: Callable[[Any], Any] = _same
+    """The other way round."""
+    text: bool = False
+    """Whatever the command line has is text: ``--root 2024`` is a folder, not a number."""
+
+    def structure(self, value: object, _: object = None) -> Any:
+        """What ``value`` stands for.
+
+        :raises ValueError: with a line for the user, if it may not be that
+        """
+        try:
+            return self.read(value)
+        except (TypeError, ValueError):
+            raise mistake(self.expected, value) from None
+
+
+def mistake(expected: str, value: object) -> ValueError:
+    """``expected ..., got ...``."""
+    return ValueError(f"expected {expected}, got {shown(value)}")
+
+
+def shown(value: object) -> str:
+    """``value`` as its writer knows it, and not much of it."""
+    match value:
+        case None:
+            return "nothing"
+        case bool():
+            return str(value).lower()
+        case dict():
+            return "keys with values"
+        case list() if value:
+            return "a list"
+        case str() if len(value) > 60:
+            return f"{value[:60]!r}..."
+        case str() | int() | float() | list():
+            return repr(value)
+    return str(value)
+
+
+def expected(kind: Any) -> str:
+    """What a value of the type ``kind`` may be, for the user."""
+    inner = without_none(kind)
+    item = item_kind(inner)
+    if inner is not kind:
+        return f"{expected(inner)}, or null"
+    if is_list(inner):
+        return f"a list, each: {expected(item)}"
+    if is_map(inner):
+        return f"names, each with: {expected(item)}"
+    if attrs.has(inner) and inner not in KINDS:
+        return "keys with values"
+    return KINDS[inner].expected
+
+
+def write(value: Any, kind: Any) -> Any:
+    """``value``, of the type ``kind``, as a file has it."""
+    inner = without_none(kind)
+    item = item_kind(inner)
+    if value is None:
+        return None
+    if is_list(inner):
+        return [write(each, item) for each in value]
+    if is_map(inner):
+        return {name: write(each, item) for name, each in value.items()}
+    if inner in KINDS:
+        return KINDS[inner].write(value)
+    return {part.name: write(getattr(value, part.name), part.type) for part in attrs.fields(inner)}
+
+
+def _number(what: str, least: int, most: int) -> Kind:
+    def read(value: Any) -> int:
+        if type(value) is not int or not least <= value <= most:
+            raise ValueError
+        return value
+
+    return Kind(f"{what}, {least} to {most}", read)
+
+
+def _size(least: int, most: int) -> Kind:
+    def read(value: Any) -> int:
+        size = read_size(value)
+        if not least <= size <= most:
+            raise ValueError
+        return size
+
+    allowed = f"{write_size(least)} to {write_size(most)}"
+    return Kind(f"bytes (or such as 64KiB, 1Gi, 512MB), {allowed}", read, write_size)
+
+
+def _time(least: float, most: float) -> Kind:
+    def read(value: Any) -> float:
+        seconds = read_time(value)
+        if not least <= seconds <= most:
+            raise ValueError
+        return seconds
+
+    allowed = f"{write_time(least)} to {write_time(most)}"
+    return Kind(f"seconds (or such as 500ms, 5m, 1h), {allowed}", read, write_time)
+
+
+def _or(word: str, meaning: Any, kind: Kind) -> Kind:
+    return evolve(
+        kind,
+        expected=f"'{word}' or {kind.expected}",
+        read=lambda value: meaning if value == word else kind.read(value),
+        write=lambda value: word if value == meaning else kind.write(value),
+    )
+
+
+def _one_of(words: Mapping[str, Any]) -> Kind:
+    def read(value: Any) -> Any:
+        if not isinstance(value, str) or value not in words:
+            raise ValueError
+        return words[value]
+
+    names = {meaning: word for word, meaning in words.items()}
+    return Kind(f"one of {', '.join(words)}", read, names.__getitem__)
+
+
+def _switch(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError
+    return value
+
+
+def _host(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return str(ipaddress.ip_address(value))
+
+
+def _folder(value: Any) -> str:
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise ValueError
+    os.fsencode(value)  # raises where no name of a file has such characters
+    return value
+
+
+def _http(value: Any) -> HttpAddress:
+    if value is False:  # YAML's reading of a bare `off`
+        return HTTP_OFF
+    host, _, port = value.rpartition(":") if isinstance(value, str) else ("", "", "")
+    if not (port.isascii() and port.isdigit() and int(port) <= 65535):
+        raise ValueError
+    return HttpAddress(_host(host.removeprefix("[").removesuffix("]")), int(port))
+
+
+def _write_http(address: HttpAddress) -> str:
+    host = f"[{address.host}]" if ":" in address.host else address.host
+    return f"{host}:{address.port}"
+
+
+KINDS: Mapping[Any, Kind] = {
+    bool: Kind("true or false", _switch),
+    Port: _number("a port", 0, 65535),
+    BlockSize: _or("mtu", FIT_MTU, _size(MIN_BLKSIZE, MAX_BLKSIZE)),
+    Slack: _size(0, MAX_BLKSIZE),
+    Size: _size(0, 1 << 30),
+    WindowSize: _number("blocks", 1, MAX_WINDOW_BLOCKS),
+    BufferSize: _size(512, 1 << 30),
+    CacheSize: _size(0, 1 << 40),
+    Seconds: _time(0.1, 255),
+    Lifetime: _time(1, 30 * 86400),
+    Count: _number("a number", 0, 1000),
+    Threads: _number("a number", 1, 1024),
+    Workers: _or("auto", AUTO, _number("a number", 1, MAX_WORKERS)),
+    Host: Kind("an IPv4 or IPv6 address of this host", _host),
+    Folder: Kind("a folder", _folder, text=True),
+    UploadPolicy: _one_of({policy.value: policy for policy in UploadPolicy}),
+    Engine: _one_of({name: Engine(name) for name in ENGINES}),
+    HttpAddress: _or("off", HTTP_OFF, Kind("ADDRESS:PORT", _http, _write_http)),
+}
+"""By type."""
