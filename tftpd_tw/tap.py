@@ -19,6 +19,7 @@ from tftpd_tw.service.config_file import ConfigurationError
 from tftpd_tw.service.config_reader import DEFAULT_FILE, Sources
 from tftpd_tw.service.configuration import Configuration
 from tftpd_tw.service.daemon import make_service
+from tftpd_tw.service.folders import named_folders
 from tftpd_tw.service.opening import StartError
 from tftpd_tw.service.setting import Setting, settings
 from tftpd_tw.service.transfers import prepare_process
@@ -68,11 +69,15 @@ class Options(usage.Options):
             self.configuration = self._sources.configuration()
         except ConfigurationError as error:
             raise StartError("\ntftpd: ".join(error.problems)) from None
-        root = self.configuration.filesystem.root
-        if not root:
+        if not self.configuration.filesystem.root:
             raise StartError("--root: missing; name the folder to serve")
-        if not os.path.isdir(root):
-            raise StartError(self._sources.told(("filesystem", "root"), f"there is no folder {root}"))
+        missing = [
+            self._sources.told(path, f"there is no folder {base}")
+            for path, base in named_folders(self.configuration)
+            if not os.path.isdir(base)
+        ]
+        if missing:
+            raise StartError("\ntftpd: ".join(missing))
 
 
 def _method(setting: Setting) -> Callable[..., None]:

@@ -48,7 +48,7 @@ from tftpd_tw.service.configuration import (
 )
 from tftpd_tw.service.daemon import make_service
 from tftpd_tw.service.opening import OpenError, StartError
-from tftpd_tw.service.transfers import make_terms
+from tftpd_tw.service.treatment import make_terms
 
 real_bind = opening.bind_request_socket
 

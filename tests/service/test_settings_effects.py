@@ -23,7 +23,8 @@ from tftpd_tw.protocol.packets import Mode
 from tftpd_tw.service.config_reader import Sources
 from tftpd_tw.service.configuration import Configuration
 from tftpd_tw.service.opening import OpenError
-from tftpd_tw.service.transfers import Storage, make_terms
+from tftpd_tw.service.transfers import Storage
+from tftpd_tw.service.treatment import make_terms
 from tftpd_tw.testing import CLIENT, MemoryNetwork, RawPeer
 
 
@@ -209,7 +210,7 @@ class StorageCase(SynchronousTestCase):
         """A reader, closed at the end of the test."""
         peer = Address("192.0.2.100", 1024)
         request = Request(Direction.READ, name.encode(), Mode.OCTET, (), peer, Address("192.0.2.1", 69))
-        reader = storage.backend.open_read(request)
+        reader = storage.folders.backend.open_read(request)
         if isinstance(reader, Deferred):
             reader = self.successResultOf(reader)
         self.addCleanup(reader.close)
@@ -244,14 +245,14 @@ class ThreadTests(StorageCase):
     def test_no_threads(self) -> None:
         """With ``async_io: false`` what would wait for a disk is done at once, in this thread."""
         storage = self.storage("performance: {async_io: false}")
-        found = storage.backend._run_blocking(threading.get_ident)
+        found = storage.folders.backend._run_blocking(threading.get_ident)
         assert self.successResultOf(found) == threading.get_ident()
-        failed = storage.backend._run_blocking(lambda: 1 / 0)
+        failed = storage.folders.backend._run_blocking(lambda: 1 / 0)
         self.failureResultOf(failed, ZeroDivisionError)
 
     def test_threads(self) -> None:
         """Without it, in another."""
-        found = self.storage().backend._run_blocking(threading.get_ident)
+        found = self.storage().folders.backend._run_blocking(threading.get_ident)
         self.assertNoResult(found)
         self.reactor.listen()
         assert self.successResultOf(found) != threading.get_ident()
@@ -260,7 +261,7 @@ class ThreadTests(StorageCase):
         """Neither to open nor to read it is left to anybody: the answers are there at once."""
         self.file("f", 1000)
         storage = self.storage("performance: {async_io: false}\ncache: {enabled: false}")
-        self.patch(storage.backend._root, "prompt", False)  # so that the caches are not even asked
+        self.patch(storage.folders.backend._root, "prompt", False)  # so that the caches are not even asked
         reader = self.open(storage, "f")
         found = reader.read(0, 1000)
         content = self.successResultOf(found) if isinstance(found, Deferred) else found
@@ -305,7 +306,7 @@ class CacheTests(StorageCase):
         for name in ("a", "b", "c"):
             self.file(name, 3 * ENTRY)
         storage = self.in_place(f"size: {8 * ENTRY}")
-        files = storage.backend._files
+        files = storage.folders.backend._files
         assert files is not None
         self.reads(storage, "a", "b", "c")
         assert files.bytes_held == 8 * ENTRY
@@ -320,7 +321,7 @@ class CacheTests(StorageCase):
         """After ``ttl`` seconds nobody new gets what was opened before."""
         self.file("f", 100_000)
         storage = self.in_place("ttl: 5m")
-        files = storage.backend._files
+        files = storage.folders.backend._files
         assert files is not None
         self.open(storage, "f").close()
         self.reactor.advance(299)

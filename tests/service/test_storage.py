@@ -77,5 +77,5 @@ def test_reading_ahead(read_ahead):
         filesystem=Filesystem(root=Folder(".")), performance=Performance(read_ahead=Size(read_ahead))
     )
     storage = Storage(ThreadReactor(), configuration)
-    assert storage.backend._read_ahead == storage.backend._files._read_ahead == read_ahead
-    storage.backend.close()
+    assert storage.folders.backend._read_ahead == storage.folders.backend._files._read_ahead == read_ahead
+    storage.folders.backend.close()

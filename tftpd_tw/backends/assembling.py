@@ -3,9 +3,10 @@
 from collections.abc import Callable, Sequence
 
 from tftpd_tw.backends.chaining import Identify
+from tftpd_tw.backends.guarded import GuardedBackend
 from tftpd_tw.backends.rewritten import RewritingBackend
 from tftpd_tw.backends.searching import Place, SearchBackend
-from tftpd_tw.interfaces import IBackend
+from tftpd_tw.interfaces import IAuthorizer, IBackend
 from tftpd_tw.policy.client_names import FROM_THE_KERNEL, Tree, names_by_address
 from tftpd_tw.policy.rewriting import Rewriting
 
@@ -20,12 +21,14 @@ def assemble(
     roots: Sequence[Tree],
     uploads: Tree | None = None,
     rewriting: Rewriting | None = None,
+    authorizer: IAuthorizer | None = None,
 ) -> IBackend:
     """One backend of all that. Where there is but one folder for everybody and no rule, its own will do.
 
     :param ask_kernel: tells all that a client is called; used only where its address alone is not enough.
     :param roots: where files are looked for, in this order; at least one.
     :param uploads: where uploads go. None: they are denied.
+    :param authorizer: who is asked about what the rules have made of a name.
     :raises OSError: and whatever else ``open_base`` raises
     """
     opened: dict[str, IBackend] = {}
@@ -35,11 +38,13 @@ def assemble(
             opened[tree.base] = open_base(tree.base, uploads is not None and tree.base == uploads.base)
     place = Place(uploads, opened[uploads.base]) if uploads is not None else None
     trees = frozenset().union(*(tree.placeholders for tree in all_trees))
-    backend = SearchBackend(
+    backend: IBackend = SearchBackend(
         [Place(tree, opened[tree.base]) for tree in roots], place, _identify(trees, ask_kernel)
     )
     if rewriting is None:
         return backend
+    if authorizer is not None:
+        backend = GuardedBackend(backend, authorizer)
     return RewritingBackend(backend, rewriting, _identify(rewriting.placeholders, ask_kernel))
 
 

@@ -12,8 +12,7 @@ from typing import Any
 from tftpd_tw.service.config_document import effective, example, reference
 from tftpd_tw.service.config_file import ConfigurationError
 from tftpd_tw.service.config_reader import DEFAULT_FILE, Sources
-from tftpd_tw.service.configuration import Folder
-from tftpd_tw.service.setting import settings
+from tftpd_tw.service.folders import named_folders
 
 
 def add_parser(commands: Any) -> None:
@@ -48,10 +47,9 @@ def run(options: argparse.Namespace, _: list[str]) -> int:
     except ConfigurationError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 1
-    for setting in settings(type(configuration)):
-        folder = getattr(getattr(configuration, setting.section), setting.key)
-        if setting.kind is Folder and folder and not os.path.isdir(folder):
-            told = sources.told(setting.path, f"warning: there is no folder {folder} on this machine")
+    for path, base in named_folders(configuration):
+        if not os.path.isdir(base):
+            told = sources.told(path, f"warning: there is no folder {base} on this machine")
             print(told, file=sys.stderr)  # noqa: T201
     print(effective(configuration), end="")  # noqa: T201
     return 0

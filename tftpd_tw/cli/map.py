@@ -8,24 +8,32 @@ import socket
 from typing import Any
 
 from attrs import evolve
+from twisted.internet.task import Clock
 
-from tftpd_tw.backends.assembling import assemble
-from tftpd_tw.backends.caseless import CaselessBackend
 from tftpd_tw.backends.chaining import Identify
-from tftpd_tw.backends.directory import DirectoryBackend
 from tftpd_tw.backends.uploading import UploadPolicy
-from tftpd_tw.interfaces import Address, Direction, IBackend, Request
+from tftpd_tw.interfaces import Address, Direction, Request
 from tftpd_tw.net.neighbours import Neighbours
 from tftpd_tw.policy.client_names import ClientNames, Tree
 from tftpd_tw.protocol.packets import Mode
+from tftpd_tw.service.config_file import ConfigurationError
+from tftpd_tw.service.config_reader import DEFAULT_FILE, Sources
+from tftpd_tw.service.configuration import Configuration
 from tftpd_tw.service.explaining import at_once, explain
+from tftpd_tw.service.folders import Folders
+from tftpd_tw.service.treatment import make_authorizer
 
 TFTP_PORT = 69
 
 
 def add_parser(commands: Any) -> None:
     """Add the subcommand."""
-    parser = commands.add_parser("map", help="explain which file a name leads to")
+    parser = commands.add_parser(
+        "map",
+        help="explain which file a name leads to",
+        description="Say step by step which rule does what with a name that a client asks for, and which file it"
+        " leads to, or why to none. The status is 1 if no file results.",
+    )
     parser.add_argument("name", metavar="NAME", help="the name that a client asks for")
     parser.add_argument("--client", metavar="IP", type=_host, required=True, help="the client's address")
     parser.add_argument("--write", action="store_true", help="it uploads a file; without this it reads one")
@@ -33,41 +41,53 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--interface", type=os.fsencode, help="the network interface whose address it asks, likewise"
     )
+    parser.add_argument("-c", "--config", metavar="FILE", help=f"the settings [default: {DEFAULT_FILE}, if there]")
     parser.add_argument(
-        "--root", metavar="FOLDER", type=_tree, action="append", required=True, help="look here; may be repeated"
+        "--root", metavar="FOLDER", type=_tree, action="append", help="look here instead; may be repeated"
     )
-    parser.add_argument("--upload-root", metavar="FOLDER", type=_tree, help="where uploads go")
+    parser.add_argument("--upload-root", metavar="FOLDER", type=_tree, help="where uploads go, likewise")
     parser.add_argument("--ignore-case", action="store_true", help="find a file in any spelling")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace, _: list[str]) -> int:
     """Explain; the exit status is 1 if no file results."""
+    configuration = _configuration(options)
     direction = Direction.WRITE if options.write else Direction.READ
     client = Address(options.client, 0)
     request = Request(direction, os.fsencode(options.name), Mode.OCTET, (), client, local_address(client))
-    opened: list[Any] = []
-
-    def open_base(path: str, uploads: bool) -> IBackend:
-        policy = UploadPolicy.OVERWRITE if uploads else UploadPolicy.DENY
-        directory = DirectoryBackend(path, run_blocking=at_once, uploads=policy)
-        opened.append(directory)
-        if not options.ignore_case:
-            return directory
-        caseless = CaselessBackend(directory, path, run_blocking=at_once)
-        opened.append(caseless)
-        return caseless
-
+    folders = Folders(configuration, at_once, Clock(), {}, _identify(options))
     try:
-        backend = assemble(open_base, _identify(options), options.root, options.upload_root)
-        explanation = explain(backend, request)
-    except OSError as error:
-        raise SystemExit(f"tftpd-tw map: {error.filename}: {error.strerror}") from None
+        explanation = explain(folders.backend, request, make_authorizer(configuration))
     finally:
-        for backend in opened:
-            backend.close()
+        folders.close()
     print("\n".join(explanation.lines))  # noqa: T201
     return 0 if explanation.served else 1
+
+
+def _configuration(options: argparse.Namespace) -> Configuration:
+    """What the file says, with what the command line says instead."""
+    sources = Sources()
+    file = options.config or (DEFAULT_FILE if os.path.exists(DEFAULT_FILE) else None)
+    try:
+        if file is not None:
+            sources.add_file(file)
+        configuration: Configuration = sources.configuration()
+    except ConfigurationError as error:
+        raise SystemExit(f"tftpd-tw map: {error}") from None
+    filesystem = configuration.filesystem
+    if options.root:
+        root, *others = options.root
+        filesystem = evolve(filesystem, root=root, fallback_roots=tuple(others))
+    if options.upload_root:
+        filesystem = evolve(filesystem, upload_root=options.upload_root, uploads=UploadPolicy.OVERWRITE)
+    if not filesystem.root:
+        raise SystemExit("tftpd-tw map: name a folder with --root, or a settings file with --config")
+    return evolve(
+        configuration,
+        filesystem=evolve(filesystem, ignore_case=filesystem.ignore_case or options.ignore_case),
+        cache=evolve(configuration.cache, enabled=False),
+    )
 
 
 def local_address(client: Address) -> Address:
@@ -107,8 +127,9 @@ def _mac(text: str) -> bytes:
     return text.replace(":", "-").lower().encode()
 
 
-def _tree(text: str) -> Tree:
+def _tree(text: str) -> str:
     try:
-        return Tree.parse(text)
+        Tree.parse(text)
+        return text
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None

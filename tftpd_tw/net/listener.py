@@ -58,6 +58,11 @@ class Listener:
         address: Address = socket.address
         return address
 
+    def serve(self, server: Server, answer_broadcasts: bool) -> None:
+        """Treat requests that come from now on as ``server`` says, over the same engine."""
+        self._server = server
+        self._answer_broadcasts = answer_broadcasts
+
     @property
     def active(self) -> int:
         """Transfers in progress."""

@@ -19,6 +19,7 @@ from cattrs import Converter
 from cattrs.errors import ClassValidationError, ForbiddenExtraKeysError, IterableValidationError
 from cattrs.gen import make_dict_structure_fn, override
 
+from tftpd_tw.service.config_checks import mistakes
 from tftpd_tw.service.config_file import ConfigFile, ConfigurationError, Path
 from tftpd_tw.service.configuration import Configuration
 from tftpd_tw.service.kinds import KINDS, expected, mistake, shown
@@ -96,6 +97,8 @@ class Sources:
             configuration = _converter.structure(self._tree, self.model)
         except ClassValidationError as error:
             problems += [self._located(path, text) for path, text in self._found(error, (), self.model)]
+        if isinstance(configuration, Configuration):
+            problems += [self._located(path, text) for path, text in mistakes(configuration)]
         if problems:
             # Options, which have no line, come last.
             problems.sort(key=lambda problem: problem[0] or float("inf"))

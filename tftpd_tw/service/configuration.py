@@ -12,6 +12,15 @@ from attrs import frozen
 from tftpd_tw.backends.reading import READ_AHEAD
 from tftpd_tw.backends.uploading import UploadPolicy
 from tftpd_tw.protocol.lifecycle import MOST_HELD
+from tftpd_tw.service.rule_settings import (
+    AccessRule,
+    ClientNetwork,
+    ClientProfile,
+    Extension,
+    NameGlob,
+    Rewrite,
+    TreePath,
+)
 from tftpd_tw.service.setting import section, setting
 
 Port = NewType("Port", int)
@@ -29,6 +38,17 @@ Workers = NewType("Workers", int)
 Host = NewType("Host", str)
 Folder = NewType("Folder", str)
 Engine = NewType("Engine", str)
+FileSize = NewType("FileSize", int)
+Rate = NewType("Rate", float)
+Duration = NewType("Duration", float)
+Versions = NewType("Versions", int)
+FileMode = NewType("FileMode", int)
+Owner = NewType("Owner", str)
+Connections = NewType("Connections", int)
+Share = NewType("Share", float)
+Answers = NewType("Answers", int)
+AnswerRate = NewType("AnswerRate", float)
+Prefix = NewType("Prefix", int)
 
 FIT_MTU = BlockSize(0)
 """The block size ``mtu``: as large as the route to the client takes in one piece."""
@@ -74,14 +94,105 @@ class Filesystem:
     """Where the files are."""
 
     root: Folder = setting(
-        Folder(""), "Folder to serve. The only setting that has to be made.", option="root", example="/var/tftp"
+        Folder(""),
+        "Folder to serve. The only setting that has to be made. With `{ip}`, `{ip_hex}`, `{mac}` or `{interface}`"
+        " in it, each client has one of its own: `/srv/tftp/hosts/{mac}`.",
+        option="root",
+        example="/var/tftp",
+    )
+    fallback_roots: tuple[TreePath, ...] = setting(
+        (), "Folders where a file is looked for that is not in `root`, in this order; like `root`."
+    )
+    upload_root: TreePath | None = setting(None, "Folder that takes uploads, if it is not `root`; like `root`.")
+    ignore_case: bool = setting(
+        False,
+        "Find a file whose name differs from the one asked for only in upper and lower case, as Windows does it.",
+    )
+    world_readable_only: bool = setting(False, "Serve only files that everybody on this host may read.")
+    rewrite: tuple[Rewrite, ...] = setting(
+        (),
+        "Rules that change the names that clients ask for, in this order. They need the extra `rewrite`:"
+        " `pip install 'tftpd-tw[rewrite]'`.",
     )
     uploads: UploadPolicy = setting(
         UploadPolicy.DENY,
         "What clients may write: nothing (`deny`), new files only (`create`), new and existing ones"
-        " (`overwrite`), existing files only (`existing`).",
+        " (`overwrite`), existing files only (`existing`), or new and existing ones of which the old are kept"
+        " (`versions`).",
         option="uploads",
     )
+    versions: Versions = setting(
+        Versions(10), "With uploads `versions`: how many old files of each name are kept, as `name.~1~` and so on."
+    )
+    max_file_size: FileSize | None = setting(None, "Largest upload.")
+    quota: FileSize | None = setting(
+        None,
+        "What all files beneath the upload folder may take together. They are measured before the first upload and"
+        " every five minutes.",
+    )
+    quota_per_client: FileSize | None = setting(
+        None,
+        "What the uploads of one address may take, counted from the start of the daemon on, by each worker for"
+        " itself.",
+    )
+    reserve: FileSize = setting(FileSize(0), "Room on the disk that uploads leave free.")
+    upload_mode: FileMode | None = setting(
+        None, "Permissions of uploaded files, such as '0640'; null for 0640 less the umask."
+    )
+    upload_owner: Owner | None = setting(None, "User who owns uploaded files; needs root.")
+    upload_group: Owner | None = setting(None, "Group of uploaded files.")
+    fsync: bool = setting(
+        True,
+        "Put an upload on the disk before its client is told that it is stored, so that no power cut takes it.",
+    )
+
+
+@frozen
+class Security:
+    """Who may do what, and how much of it."""
+
+    read_enabled: bool = setting(True, "Answer read requests with files.")
+    write_enabled: bool = setting(True, "Accept write requests, as far as filesystem.uploads allows.")
+    allowed_clients: tuple[ClientNetwork, ...] = setting(
+        (), "Networks whose clients are served; others get no answer. Empty: everybody."
+    )
+    denied_clients: tuple[ClientNetwork, ...] = setting((), "Networks whose clients get no answer in any case.")
+    allowed_extensions: tuple[Extension, ...] = setting(
+        (), "Ends of names that are served; case does not matter, `''` is for names without a dot. Empty: all."
+    )
+    denied_patterns: tuple[NameGlob, ...] = setting(
+        (), "Names that are refused, as globs: `*.key`, `secret/`; case does not matter."
+    )
+    rules: tuple[AccessRule, ...] = setting(
+        (), "Rules of who may do what, in this order; the first that fits decides, after the settings above."
+    )
+    connections_per_client: Connections = setting(
+        Connections(250), "Transfers of one address at once; what is more gets no answer."
+    )
+    unverified_share: Share = setting(
+        Share(0.25),
+        "Part of performance.max_connections that clients may take which have not answered yet. When it is used"
+        " up, the oldest of them gives way.",
+    )
+    answers: Answers = setting(
+        Answers(64),
+        "Packets at once to an address that never shows that it gets them: a request with a forged address must"
+        " not become a flood. A client that answers does not count.",
+    )
+    answers_per_second: AnswerRate = setting(AnswerRate(10.0), "And from then on.")
+    answers_ipv6_prefix: Prefix = setting(
+        Prefix(64),
+        "Bits of an IPv6 address that have these packets in common; 128 where a whole rack boots from one /64.",
+    )
+    rate_limit: Rate | None = setting(None, "Most bytes per second of one transfer.")
+    rate_limit_per_client: Rate | None = setting(
+        None, "Of all transfers of one address; each worker counts for itself."
+    )
+    rate_limit_total: Rate | None = setting(None, "Of all transfers.")
+    slowest_rate: Rate | None = setting(
+        None, "A transfer ends that moves fewer bytes per second, measured over a minute."
+    )
+    longest_transfer: Duration | None = setting(None, "A transfer ends that takes longer.")
 
 
 @frozen
@@ -151,6 +262,11 @@ class Performance:
         " faster only where nothing ever waits and the kernel cannot tell (an image file in memory, such as"
         " SquashFS); on a disk each wait is one of all transfers. Local file systems only.",
     )
+    max_connections: Connections = setting(
+        Connections(1000),
+        "Transfers at once; what is more gets no answer until there is room.",
+        option="max-connections",
+    )
 
 
 @frozen
@@ -185,11 +301,24 @@ class Monitoring:
 
 
 @frozen
+class Clients:
+    """Clients that are treated differently."""
+
+    profiles: tuple[ClientProfile, ...] = setting(
+        (),
+        "What is different for some clients; the first profile that fits a request counts, and no other. So one"
+        " broken ROM is cured without touching the others.",
+    )
+
+
+@frozen
 class Configuration:
     """Everything."""
 
     network: Network = section(Network, "Where requests come in.")
     filesystem: Filesystem = section(Filesystem, "Where the files are.")
+    security: Security = section(Security, "Who may do what, and how much of it.")
     performance: Performance = section(Performance, "How transfers are run.")
     cache: Cache = section(Cache, "What is shared by transfers of the same file.")
     monitoring: Monitoring = section(Monitoring, "How the daemon is watched.")
+    clients: Clients = section(Clients, "Clients that are treated differently.")

@@ -13,11 +13,14 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.python.failure import Failure
 
 from tftpd_tw.backends.caseless import CaselessBackend
+from tftpd_tw.backends.guarded import GuardedBackend
+from tftpd_tw.backends.profiled import ProfiledBackend
 from tftpd_tw.backends.rewritten import RewritingBackend
 from tftpd_tw.backends.searching import SearchBackend
 from tftpd_tw.interfaces import Direction, IBackend, Request
+from tftpd_tw.policy.access import Authorizer
 from tftpd_tw.policy.rewriting import Step
-from tftpd_tw.protocol.errors import FileNotFound, TFTPError
+from tftpd_tw.protocol.errors import AccessViolation, FileNotFound, TFTPError
 from tftpd_tw.protocol.text import escaped
 
 at_once = maybeDeferred
@@ -34,14 +37,24 @@ class Explanation:
     """One for each step; the last one is the result."""
 
 
-def explain(backend: IBackend, request: Request) -> Explanation:
-    """What ``backend``, as :func:`~tftpd_tw.backends.assembling.assemble` makes it, would do with ``request``."""
+def explain(backend: IBackend, request: Request, authorizer: Authorizer | None = None) -> Explanation:
+    """What ``backend`` would do with ``request``; it is made of those that this package puts together."""
     lines: list[str] = []
 
     def say(who: str, what: str) -> None:
         lines.append(f"{who:<10}{what}")
 
+    refusal = None
+    if authorizer is not None:
+        rule = authorizer.deciding_rule(request)
+        say("access", f"{rule.name}: {rule.action.value}" if rule is not None else "no rule fits")
+        refusal = rule.refusal if rule is not None else None
+    if refusal is not None and refusal.error is None:
+        say("result", "no answer")
+        return Explanation(False, tuple(lines))
     try:
+        if refusal is not None and refusal.error is not None:
+            raise refusal.error
         result = _follow(backend, request, say)
     except TFTPError as error:
         say("result", f"ERROR {error.code:d} ({error.wire_text}): {error}")
@@ -51,6 +64,10 @@ def explain(backend: IBackend, request: Request) -> Explanation:
 
 
 def _follow(backend: IBackend, request: Request, say: Callable[[str, str], None]) -> str:
+    if isinstance(backend, ProfiledBackend):
+        profile = backend.profiles.find(request)
+        say("profile", profile.name if profile is not None else "none fits")
+        backend = backend.backend_for(request)
     if isinstance(backend, RewritingBackend):
         steps: list[Step] = []
         try:
@@ -59,7 +76,13 @@ def _follow(backend: IBackend, request: Request, say: Callable[[str, str], None]
             for step in steps:
                 say(f"rule {step.rule}", _shown(step))
         backend = backend.inner
-    assert isinstance(backend, SearchBackend)
+    if isinstance(backend, GuardedBackend):
+        refusal = backend.authorizer.refusal(request)
+        if refusal is not None:
+            raise AccessViolation(refusal.reason)
+        backend = backend.inner
+    if not isinstance(backend, SearchBackend):
+        return _open(backend, request, "")
     names = _result(backend.identify(request))
     if request.direction is Direction.WRITE:
         place = backend.uploads

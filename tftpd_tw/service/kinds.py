@@ -3,8 +3,10 @@
 :data:`KINDS` is the table. What :attr:`Kind.read` gets is what YAML made of the text.
 """
 
+import enum
 import ipaddress
 import os
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,29 +14,61 @@ import attrs
 from attrs import evolve, frozen
 
 from tftpd_tw.backends.uploading import UploadPolicy
+from tftpd_tw.interfaces import Direction
 from tftpd_tw.net.engines import ENGINES
+from tftpd_tw.policy import profiles
+from tftpd_tw.policy.access import Action
+from tftpd_tw.policy.addresses import Networks
+from tftpd_tw.policy.client_names import Tree
+from tftpd_tw.policy.globs import Globs
+from tftpd_tw.policy.rewrite_rules import Occurrences, Then
 from tftpd_tw.protocol.options import MAX_BLKSIZE, MAX_WINDOW_BLOCKS, MIN_BLKSIZE
 from tftpd_tw.service.configuration import (
     AUTO,
     FIT_MTU,
     HTTP_OFF,
     MAX_WORKERS,
+    AnswerRate,
+    Answers,
     BlockSize,
     BufferSize,
     CacheSize,
+    Connections,
     Count,
+    Duration,
     Engine,
+    FileMode,
+    FileSize,
     Folder,
     Host,
     HttpAddress,
     Lifetime,
+    Owner,
     Port,
+    Prefix,
+    Rate,
     Seconds,
+    Share,
     Size,
     Slack,
     Threads,
+    Versions,
     WindowSize,
     Workers,
+)
+from tftpd_tw.service.rule_settings import (
+    ALL_OPTIONS,
+    ClientNetwork,
+    ErrorNumber,
+    Extension,
+    NameGlob,
+    OptionName,
+    ProfileBlockSize,
+    ProfileSeconds,
+    ProfileWindowSize,
+    Text,
+    TreePath,
+    Word,
 )
 from tftpd_tw.service.setting import is_list, is_map, item_kind, without_none
 from tftpd_tw.service.units import read_size, read_time, write_size, write_time
@@ -171,6 +205,49 @@ def _one_of(words: Mapping[str, Any]) -> Kind:
     return Kind(f"one of {', '.join(words)}", read, names.__getitem__)
 
 
+def _one_of_enum(words: type[enum.Enum]) -> Kind:
+    return _one_of({word.value: word for word in words})
+
+
+def _real(what: str, least: float, most: float) -> Kind:
+    def read(value: Any) -> float:
+        if type(value) not in (int, float) or not least <= value <= most:
+            raise ValueError
+        return float(value)
+
+    return Kind(f"{what}, {least:g} to {most:g}", read, lambda value: int(value) if value == int(value) else value)
+
+
+def _text(what: str, check: Callable[[str], object] = _same) -> Kind:
+    """Text that ``check`` raises nothing for."""
+
+    def read(value: Any) -> str:
+        if not isinstance(value, str):
+            raise TypeError
+        check(value)
+        return value
+
+    return Kind(what, read, text=True)
+
+
+def _check_word(value: str) -> None:
+    if not re.fullmatch(r"[\w.-]+", value, re.ASCII):
+        raise ValueError
+
+
+def _check_tree(value: str) -> None:
+    _folder(value)
+    Tree.parse(value)
+
+
+def _mode(value: Any) -> int:
+    # YAML reads 0640 as the number, and '0640' as text.
+    mode = int(value, 8) if isinstance(value, str) else value
+    if type(mode) is not int or not 0 <= mode <= 0o666:
+        raise ValueError
+    return mode
+
+
 def _switch(value: Any) -> bool:
     if not isinstance(value, bool):
         raise TypeError
@@ -204,24 +281,57 @@ def _write_http(address: HttpAddress) -> str:
     return f"{host}:{address.port}"
 
 
+_BLOCK_SIZE = _or("mtu", FIT_MTU, _size(MIN_BLKSIZE, MAX_BLKSIZE))
+_WINDOW_SIZE = _number("blocks", 1, MAX_WINDOW_BLOCKS)
+_SECONDS = _time(0.1, 255)
+_PLACE = "a folder, in which {ip}, {ip_hex}, {mac} and {interface} may stand"
+
 KINDS: Mapping[Any, Kind] = {
     bool: Kind("true or false", _switch),
     Port: _number("a port", 0, 65535),
-    BlockSize: _or("mtu", FIT_MTU, _size(MIN_BLKSIZE, MAX_BLKSIZE)),
+    BlockSize: _BLOCK_SIZE,
     Slack: _size(0, MAX_BLKSIZE),
     Size: _size(0, 1 << 30),
-    WindowSize: _number("blocks", 1, MAX_WINDOW_BLOCKS),
+    WindowSize: _WINDOW_SIZE,
     BufferSize: _size(512, 1 << 30),
     CacheSize: _size(0, 1 << 40),
-    Seconds: _time(0.1, 255),
+    Seconds: _SECONDS,
     Lifetime: _time(1, 30 * 86400),
     Count: _number("a number", 0, 1000),
     Threads: _number("a number", 1, 1024),
     Workers: _or("auto", AUTO, _number("a number", 1, MAX_WORKERS)),
     Host: Kind("an IPv4 or IPv6 address of this host", _host),
-    Folder: Kind("a folder", _folder, text=True),
+    Folder: _text(_PLACE, _check_tree),
     UploadPolicy: _one_of({policy.value: policy for policy in UploadPolicy}),
     Engine: _one_of({name: Engine(name) for name in ENGINES}),
     HttpAddress: _or("off", HTTP_OFF, Kind("ADDRESS:PORT", _http, _write_http)),
+    FileSize: _size(0, 1 << 60),
+    FileMode: Kind("permissions such as '0640', up to '0666'", _mode, "{:04o}".format),
+    Owner: _text("a name or number", _check_word),
+    Versions: _number("a number", 1, 1000),
+    Connections: _number("a number", 1, 1_000_000),
+    Share: _real("a part", 0.01, 1),
+    Answers: _number("packets", 3, 100_000),
+    AnswerRate: _real("packets per second", 0.1, 100_000),
+    Prefix: _number("bits", 32, 128),
+    Rate: _size(1, 1 << 40),
+    Duration: _time(1, 30 * 86400),
+    Action: _one_of_enum(Action),
+    Direction: _one_of_enum(Direction),
+    Occurrences: _one_of_enum(Occurrences),
+    Then: _one_of_enum(Then),
+    Word: _text("a word of letters, digits, dots, dashes and underscores", _check_word),
+    Text: _text("a text"),
+    ClientNetwork: _text("an address or a network such as 192.0.2.0/24", lambda value: Networks([value])),
+    NameGlob: _text(
+        "a glob such as *.key or secret/", lambda value: Globs.compile([os.fsencode(value)], ignore_case=True)
+    ),
+    Extension: _text("the end of a name, without a slash", lambda value: Globs.extensions([os.fsencode(value)])),
+    OptionName: _one_of({name: name for name in (ALL_OPTIONS, *sorted(map(bytes.decode, profiles.ALL_OPTIONS)))}),
+    TreePath: _text(_PLACE, _check_tree),
+    ErrorNumber: _number("the code of an error", 0, 7),
+    ProfileBlockSize: _BLOCK_SIZE,
+    ProfileWindowSize: _WINDOW_SIZE,
+    ProfileSeconds: _SECONDS,
 }
 """By type."""

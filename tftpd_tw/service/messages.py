@@ -7,8 +7,8 @@ to daemon   ``{"ready": true}`` once it serves; ``{"figures": ...}``
 ==========  ======================================================
 
 A worker finds these descriptors: its standard input is the pipe from the daemon, :data:`REPLIES` the one back,
-:data:`FOLDER` the folder to serve, and from :data:`FIRST_SOCKET` on are the request sockets. What it writes to
-its standard output or error, which only a crash does, becomes log lines too.
+and from :data:`FIRST_FOLDER` on are the folders (:func:`~tftpd_tw.service.folders.bases`) and then the request
+sockets. What it writes to its standard output or error, which only a crash does, becomes log lines too.
 """
 
 import json
@@ -22,8 +22,7 @@ from twisted.logger import LogEvent, LogLevel, formatEvent
 from tftpd_tw.service.configuration import Configuration
 
 REPLIES = 3
-FOLDER = 4
-FIRST_SOCKET = 5
+FIRST_FOLDER = 4
 
 ASK_FIGURES = b'{"ask": "figures"}\n'
 

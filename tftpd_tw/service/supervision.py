@@ -18,16 +18,17 @@ import socket
 import sys
 from typing import Any
 
-from attrs import evolve
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, gatherResults, succeed
 from twisted.logger import Logger
 
 from tftpd_tw.net.engine import from_socket_address
-from tftpd_tw.service.configuration import CacheSize, Configuration
+from tftpd_tw.service.configuration import Configuration
 from tftpd_tw.service.cpus import cpus
-from tftpd_tw.service.messages import FIRST_SOCKET, FOLDER, REPLIES, Assignment
+from tftpd_tw.service.folders import bases
+from tftpd_tw.service.messages import FIRST_FOLDER, REPLIES, Assignment
 from tftpd_tw.service.opening import OpenError, open_request_sockets
+from tftpd_tw.service.sharing import share_of_worker
 from tftpd_tw.service.transfers import DRAIN_SECONDS, Storage
 from tftpd_tw.service.worker_process import WorkerProcess
 from tftpd_tw.telemetry.totals import Totals
@@ -122,7 +123,7 @@ class WorkersService(Service):
         self._count = count
         self._started_at = reactor.seconds()
         self._storage: Storage | None = None
-        self._folder = -1
+        self._folders: list[int] = []
         self._sockets: list[list[socket.socket]] = []
         self._posts: list[Post] = []
         self._departed = Totals()
@@ -138,7 +139,8 @@ class WorkersService(Service):
         if configuration.performance.cpu_affinity and not hasattr(os, "sched_setaffinity"):
             raise OpenError("--cpu-affinity: this system cannot pin a process to a CPU")
         self._storage = Storage(self.reactor, configuration)
-        self._folder = os.open(configuration.filesystem.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+        self._folders = [os.open(base, flags) for base in bases(configuration)]
         self._sockets = open_request_sockets(configuration.network, self._count)
         for first, *_ in self._sockets:
             log.info(
@@ -174,24 +176,18 @@ class WorkersService(Service):
         self._sockets = []
 
         def finish(_: object) -> "Deferred[None]":
-            os.close(self._folder)
+            for folder in self._folders:
+                os.close(folder)
             assert self._storage is not None
             return self._storage.close()
 
         return gatherResults([post.stop() for post in self._posts]).addCallback(finish)
 
     def new_process(self, number: int, on_ended: Any) -> WorkerProcess:
-        """Worker ``number``, not yet started.
-
-        A broadcast reaches every socket on its port, so that only one worker may answer it. The memory of the
-        cache is that of all workers.
-        """
-        configuration, mask = self._configuration, cpus()
-        answer = configuration.network.answer_broadcast and number == 1
-        network = evolve(configuration.network, answer_broadcast=answer)
-        cache = evolve(configuration.cache, size=CacheSize(configuration.cache.size // self._count))
-        cpu = mask[(number - 1) % len(mask)] if configuration.performance.cpu_affinity else None
-        configuration = evolve(configuration, network=network, cache=cache)
+        """Worker ``number``, not yet started."""
+        mask = cpus()
+        cpu = mask[(number - 1) % len(mask)] if self._configuration.performance.cpu_affinity else None
+        configuration = share_of_worker(self._configuration, number, self._count)
         return WorkerProcess(Assignment(number, configuration, len(self._sockets), cpu), self.reactor, on_ended)
 
     def spawn(self, process: WorkerProcess, number: int) -> None:
@@ -199,14 +195,14 @@ class WorkersService(Service):
 
         :raises OSError: the system has no room for it
         """
-        sockets = [group[number - 1] for group in self._sockets]
+        passed = [*self._folders, *(group[number - 1].fileno() for group in self._sockets)]
         self.reactor.spawnProcess(
             process,
             sys.executable,
             [sys.executable, "-P", "-m", "tftpd_tw.service.worker", str(number)],
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-            childFDs={0: "w", 1: "r", 2: "r", REPLIES: "r", FOLDER: self._folder}
-            | {FIRST_SOCKET + index: sock.fileno() for index, sock in enumerate(sockets)},
+            childFDs={0: "w", 1: "r", 2: "r", REPLIES: "r"}
+            | {FIRST_FOLDER + index: number for index, number in enumerate(passed)},
         )
 
     def departed(self, process: WorkerProcess) -> None:

@@ -1,4 +1,4 @@
-"""What serves: a folder, its threads and a listener over request sockets that somebody has opened.
+"""What serves: folders, their threads and a listener over request sockets that somebody has opened.
 
 The daemon of one process has one of these; with several workers each of them has.
 """
@@ -7,25 +7,22 @@ import gc
 import socket
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from twisted.internet.defer import Deferred, execute, succeed
+from twisted.internet.defer import Deferred, execute
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.threadpool import ThreadPool
 
-from tftpd_tw.backends.directory import DirectoryBackend
-from tftpd_tw.backends.shared_files import SharedFiles
-from tftpd_tw.backends.uploading import UploadPolicy
 from tftpd_tw.interfaces import Address
 from tftpd_tw.net.engines import ENGINES
 from tftpd_tw.net.listener import Listener
-from tftpd_tw.net.serving import Server, Terms
-from tftpd_tw.protocol.options import MAX_BLKSIZE, Policy
-from tftpd_tw.protocol.timing import Patience
-from tftpd_tw.service.configuration import FIT_MTU, Configuration, Performance
-from tftpd_tw.service.opening import OpenError
+from tftpd_tw.net.serving import Server
+from tftpd_tw.policy.limits import Limits
+from tftpd_tw.service.configuration import Configuration
+from tftpd_tw.service.folders import Folders
+from tftpd_tw.service.treatment import make_bounds, make_server
 from tftpd_tw.telemetry.accounting import Accounting
 from tftpd_tw.telemetry.transfer_log import TransferLog
 
@@ -52,41 +49,33 @@ class StorageThreads(ThreadPool):
 
 
 class Storage:
-    """The folder, and the threads that wait for its disk."""
+    """The folders, and the threads that wait for their disks.
 
-    def __init__(self, reactor: Any, configuration: Configuration, path: str | None = None) -> None:
-        """Open the folder.
+    :param paths: other paths of the same folders
+    :raises OpenError: a folder cannot be opened
+    """
 
-        :param path: another path of the same folder
-        :raises OpenError: it cannot be opened
-        """
-        filesystem, performance, cache = configuration.filesystem, configuration.performance, configuration.cache
+    def __init__(self, reactor: Any, configuration: Configuration, paths: Mapping[str, str] | None = None) -> None:
         self._reactor = reactor
-        self._threads = StorageThreads(0, performance.thread_pool_size, "tftpd-storage")
+        self._paths = paths or {}
+        self._threads = StorageThreads(0, configuration.performance.thread_pool_size, "tftpd-storage")
         self._working = 0
         self._finished: Deferred[None] | None = None
-        run = self._in_thread if performance.async_io else execute
-        read_ahead = performance.read_ahead
-        files = None
-        if cache.enabled:
-            files = SharedFiles(run, reactor, ttl=cache.ttl, most_bytes=cache.size, read_ahead=read_ahead)
-        try:
-            self.backend = DirectoryBackend(
-                path or filesystem.root,
-                uploads=filesystem.uploads,
-                run_blocking=run,
-                files=files,
-                read_ahead=read_ahead,
-            )
-        except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            raise OpenError(f"cannot serve the folder {filesystem.root}: {reason}") from None
-        if not performance.async_io and not self.backend.prompt:
-            self.backend.close()
-            raise OpenError(
-                f"performance.async_io: false is for local file systems, and {filesystem.root} may be on another"
-                " machine that keeps everybody waiting; leave it true"
-            )
+        self.folders = self.open(configuration)
+
+    def open(self, configuration: Configuration) -> Folders:
+        """The folders of ``configuration``, to be handed to :meth:`use`.
+
+        :raises OpenError: one of them cannot be opened
+        """
+        run = self._in_thread if configuration.performance.async_io else execute
+        return Folders(configuration, run, self._reactor, self._paths)
+
+    def use(self, folders: Folders, threads: int) -> None:
+        """From now on these, and so many threads; what is open in the old folders stays open."""
+        old, self.folders = self.folders, folders
+        self._threads.adjustPoolsize(0, threads)
+        old.close()
 
     def start(self) -> None:
         """Start the threads: after twistd has gone to the background and given up root."""
@@ -94,9 +83,7 @@ class Storage:
 
     def clean(self) -> "Deferred[None]":
         """Remove what uploads of an earlier run have left; never fails."""
-        if self.backend.uploads is UploadPolicy.DENY:
-            return succeed(None)
-        cleaning = self.backend.clean().addCallback(_cleaned)
+        cleaning = self.folders.clean().addCallback(_cleaned)
         return cleaning.addErrback(
             lambda failure: log.failure("Could not clean up after earlier uploads", failure)
         )
@@ -116,7 +103,7 @@ class Storage:
         finished, self._finished = self._finished, None
         if finished is None:
             return
-        self.backend.close()
+        self.folders.close()
         if self._working:
             log.warn("{count} threads still wait for the disk", count=self._working)
         else:
@@ -151,15 +138,29 @@ class Transfers:
         accounting: Accounting,
     ) -> None:
         self._storage = storage
+        self._observers = (accounting, TransferLog())
         self._engine = engine = ENGINES[configuration.performance.engine](reactor)
-        terms = make_terms(configuration.performance)
-        server = Server(engine, storage.backend, terms, (accounting, TransferLog()))
+        self._limits = Limits(make_bounds(configuration))
+        server = self._server(configuration, storage.folders)
         self._listener = Listener(server, configuration.network.answer_broadcast)
         self.addresses: list[Address] = []
         """Where it serves."""
         for sock in sockets:
             address = engine.adopt(sock)
             self.addresses.append(self._listener.listen(address.host, address.port))
+
+    def reload(self, configuration: Configuration) -> None:
+        """Treat new requests as ``configuration`` says; running transfers go on as they began.
+
+        :raises OpenError: a folder cannot be opened; then all stays as it was
+        """
+        folders = self._storage.open(configuration)
+        self._limits.bounds = make_bounds(configuration)
+        self._listener.serve(self._server(configuration, folders), configuration.network.answer_broadcast)
+        self._storage.use(folders, configuration.performance.thread_pool_size)
+
+    def _server(self, configuration: Configuration, folders: Folders) -> Server:
+        return make_server(self._engine, folders.backend, configuration, self._observers, self._limits)
 
     @property
     def active(self) -> int:
@@ -178,18 +179,6 @@ class Transfers:
             return self._storage.close()
 
         return self._listener.drain(DRAIN_SECONDS).addBoth(drained)
-
-
-def make_terms(performance: Performance) -> Terms:
-    """How clients are treated, from the section that says so."""
-    fit_mtu = performance.block_size == FIT_MTU
-    policy = Policy(
-        max_blksize=MAX_BLKSIZE if fit_mtu else performance.block_size,
-        max_windowsize=performance.window_size,
-        max_window_bytes=performance.buffer_size,
-    )
-    patience = Patience(performance.timeout, performance.max_retries)
-    return Terms(policy, patience, fit_mtu, performance.mtu_slack, performance.buffer_size)
 
 
 def prepare_process(reactor: Any) -> None:

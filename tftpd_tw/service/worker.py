@@ -19,9 +19,9 @@ from twisted.protocols.basic import LineOnlyReceiver
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from tftpd_tw.service.folders import bases
 from tftpd_tw.service.messages import (
-    FIRST_SOCKET,
-    FOLDER,
+    FIRST_FOLDER,
     LONGEST_LINE,
     REPLIES,
     Assignment,
@@ -116,12 +116,15 @@ class Worker(LineOnlyReceiver):
         self._number = assignment.number
         if assignment.cpu is not None:
             os.sched_setaffinity(0, {assignment.cpu})
-        # The folder that the daemon has opened, whatever is now at its path and wherever /proc is missing.
-        path = f"/proc/self/fd/{FOLDER}"
-        configuration = assignment.configuration
-        storage = Storage(self._reactor, configuration, path if os.path.isdir(path) else None)
+        configuration, folders = assignment.configuration, bases(assignment.configuration)
+        # The folders that the daemon has opened, whatever is now at their paths.
+        paths = {base: f"/proc/self/fd/{FIRST_FOLDER + index}" for index, base in enumerate(folders)}
+        if not os.path.isdir("/proc/self/fd"):
+            paths = {}
+        storage = Storage(self._reactor, configuration, paths)
         storage.start()
-        sockets = [socket.socket(fileno=FIRST_SOCKET + index) for index in range(assignment.sockets)]
+        first = FIRST_FOLDER + len(folders)
+        sockets = [socket.socket(fileno=first + index) for index in range(assignment.sockets)]
         self._transfers = Transfers(self._reactor, configuration, storage, sockets, self._accounting)
         self._send({"ready": True})
 

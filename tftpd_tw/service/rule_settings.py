@@ -1,0 +1,105 @@
+"""The settings that are lists of rules: who may do what, what names become, who is treated differently.
+
+Each class is one item of such a list, as the file has it; what the server asks is made of them in
+:mod:`~tftpd_tw.service.treatment` and :mod:`~tftpd_tw.service.folders`.
+"""
+
+from typing import NewType
+
+import attrs
+from attrs import frozen
+
+from tftpd_tw.interfaces import Direction
+from tftpd_tw.policy.access import Action
+from tftpd_tw.policy.rewrite_rules import Occurrences, Then
+from tftpd_tw.service.setting import setting
+
+Word = NewType("Word", str)
+Text = NewType("Text", str)
+ClientNetwork = NewType("ClientNetwork", str)
+NameGlob = NewType("NameGlob", str)
+Extension = NewType("Extension", str)
+OptionName = NewType("OptionName", str)
+TreePath = NewType("TreePath", str)
+ErrorNumber = NewType("ErrorNumber", int)
+ProfileBlockSize = NewType("ProfileBlockSize", int)
+ProfileWindowSize = NewType("ProfileWindowSize", int)
+ProfileSeconds = NewType("ProfileSeconds", float)
+
+ALL_OPTIONS = OptionName("all")
+"""Refuses every option."""
+
+
+@frozen
+class AccessRule:
+    """One rule of who may do what. All that it mentions must fit."""
+
+    name: Word = setting(attrs.NOTHING, "What the log calls it: `denied-by-rule:<name>`.", example="no-secrets")
+    action: Action = setting(
+        attrs.NOTHING,
+        "Serve it and ask no later rule (`allow`), answer with ERROR 2 (`deny`), or do not answer (`silent`).",
+        example="deny",
+    )
+    clients: tuple[ClientNetwork, ...] = setting((), "Only clients in one of these networks.")
+    other_clients_than: tuple[ClientNetwork, ...] = setting((), "Only clients in none of these.")
+    paths: tuple[NameGlob, ...] = setting((), "Only names that one of these means.")
+    other_paths_than: tuple[NameGlob, ...] = setting((), "Only names that none of these means.")
+    only: Direction | None = setting(None, "Only reads, or only writes.")
+
+
+@frozen
+class Abort:
+    """The request is refused."""
+
+    code: ErrorNumber = setting(ErrorNumber(2), "Code of the ERROR.")
+    text: Text = setting(
+        Text(""), "Its text, in which groups and placeholders may stand; empty for that of the code."
+    )
+
+
+@frozen
+class Rewrite:
+    """One rule of what a name becomes. All its conditions must hold."""
+
+    match: Text = setting(Text(""), "A regular expression (RE2) that fits somewhere in the name.")
+    unless: Text | None = setting(None, "One that must fit nowhere.")
+    ignore_case: bool = setting(False, "Upper or lower case does not matter in both.")
+    only: Direction | None = setting(None, "Only reads, or only writes.")
+    clients: tuple[ClientNetwork, ...] = setting((), "Only clients in one of these networks.")
+    if_missing: bool = setting(False, "Only if there is no file of the name that it has by now.")
+    replace: Text | None = setting(
+        None,
+        r"What takes the place of what `match` fits. `\0` is that, `\1` to `\9` are its groups, `\U` and `\L`"
+        r" begin upper and lower case, which `\E` ends; `{ip}`, `{ip_hex}`, `{mac}` and `{interface}` are the"
+        r" client's.",
+    )
+    occurrences: Occurrences = setting(
+        Occurrences.FIRST, "Which places are replaced: the `first`, `all`, or one by one `until-none` is left."
+    )
+    then: Then = setting(
+        Then.CONTINUE,
+        "What comes next: the next rule (`continue`), none (`stop`), none if there is a file of the new name"
+        " (`stop-if-found`), or the first rule again (`restart`).",
+    )
+    jump: Text | None = setting(None, "The label of the rule that comes next.")
+    abort: Abort | None = setting(None, "Refuse the request.")
+    label: Text = setting(Text(""), "What `jump` calls this rule.")
+
+
+@frozen
+class ClientProfile:
+    """What is different for some clients. All that it mentions of them must fit; what it does not set stays."""
+
+    name: Word = setting(attrs.NOTHING, "What it is called.", example="old-phones")
+    clients: tuple[ClientNetwork, ...] = setting((), "For clients in one of these networks.")
+    asked: tuple[ClientNetwork, ...] = setting(
+        (), "For requests to one of these addresses of this host, and so by the interface."
+    )
+    paths: tuple[NameGlob, ...] = setting((), "For names that one of these means.")
+    root: TreePath | None = setting(None, "Another folder in the place of filesystem.root.")
+    block_size: ProfileBlockSize | None = setting(None, "Another performance.block_size.")
+    window_size: ProfileWindowSize | None = setting(None, "Another performance.window_size.")
+    timeout: ProfileSeconds | None = setting(None, "Another performance.timeout.")
+    refused_options: tuple[OptionName, ...] = setting(
+        (), "Options that are treated as unknown; `all` leaves plain RFC 1350."
+    )

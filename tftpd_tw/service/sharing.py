@@ -1,0 +1,23 @@
+"""What is one worker's part of the settings that are meant for the whole daemon."""
+
+from attrs import evolve
+
+from tftpd_tw.service.configuration import CacheSize, Configuration, Connections, Rate
+
+
+def share_of_worker(configuration: Configuration, number: int, count: int) -> Configuration:
+    """The settings of worker ``number`` of ``count``, from 1.
+
+    A broadcast reaches every socket on its port, so that only one worker may answer it. Memory, transfers and the
+    rate of all are divided. What is for each client is not: the kernel deals out clients by address and port, so
+    that a single transfer would get a part of what its client may have.
+    """
+    network, security, performance = configuration.network, configuration.security, configuration.performance
+    total = security.rate_limit_total
+    return evolve(
+        configuration,
+        network=evolve(network, answer_broadcast=network.answer_broadcast and number == 1),
+        cache=evolve(configuration.cache, size=CacheSize(configuration.cache.size // count)),
+        performance=evolve(performance, max_connections=Connections(-(-performance.max_connections // count))),
+        security=evolve(security, rate_limit_total=None if total is None else Rate(total / count)),
+    )
