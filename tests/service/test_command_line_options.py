@@ -151,7 +151,7 @@ def test_a_folder_whose_name_looks_like_something_else(
         ("--read-ahead", "1073741825", f"{SIZE}, got 1073741825"),
         ("--read-ahead", "", f"{SIZE}, got ''"),
         ("--engine", "steam", "expected one of auto, poll, reactor, got 'steam'"),
-        ("--root", "", "expected a folder, got ''"),
+        ("--root", "", "expected a folder, in which {ip}, {ip_hex}, {mac} and {interface} may stand, got ''"),
         (
             "--timeout",
             "2024-99-99",
@@ -247,7 +247,8 @@ def test_all_mistakes_are_told_at_once(file: Path) -> None:
         ("network:\n  port: 1\n  port: 2\n", ":3: network.port: is there twice, first in line 2"),
         (
             "bogus: 1\n",
-            ":1: bogus: unknown key; known are network, filesystem, performance, cache, monitoring",
+            ":1: bogus: unknown key; known are network, filesystem, security, performance, cache, monitoring,"
+            " clients",
         ),
     ],
 )

@@ -9,19 +9,29 @@ import yaml
 from attrs import NOTHING, evolve, frozen
 
 from tftpd_tw.backends.uploading import UploadPolicy
+from tftpd_tw.interfaces import Direction
+from tftpd_tw.policy.access import Action
+from tftpd_tw.policy.rewrite_rules import Occurrences, Then
 from tftpd_tw.service.config_document import effective, example, reference
 from tftpd_tw.service.config_reader import Sources
 from tftpd_tw.service.configuration import (
     AUTO,
     FIT_MTU,
     HTTP_OFF,
+    AnswerRate,
+    Answers,
     BlockSize,
     BufferSize,
     Cache,
     CacheSize,
+    Clients,
     Configuration,
+    Connections,
     Count,
+    Duration,
     Engine,
+    FileMode,
+    FileSize,
     Filesystem,
     Folder,
     Host,
@@ -29,35 +39,137 @@ from tftpd_tw.service.configuration import (
     Lifetime,
     Monitoring,
     Network,
+    Owner,
     Performance,
     Port,
+    Prefix,
+    Rate,
     Seconds,
+    Security,
+    Share,
     Size,
     Slack,
     Threads,
+    Versions,
     WindowSize,
+)
+from tftpd_tw.service.rule_settings import (
+    Abort,
+    AccessRule,
+    ClientNetwork,
+    ClientProfile,
+    ErrorNumber,
+    Extension,
+    NameGlob,
+    OptionName,
+    ProfileBlockSize,
+    ProfileSeconds,
+    ProfileWindowSize,
+    Rewrite,
+    Text,
+    TreePath,
+    Word,
 )
 from tftpd_tw.service.setting import about, section, setting, settings
 
+NETWORK = ClientNetwork("192.0.2.0/24")
+
 OTHERWISE = Configuration(
-    Network((Host("127.0.0.1"), Host("::1")), Port(6969), True),
-    Filesystem(Folder("/srv/tftp: a #folder"), UploadPolicy.EXISTING),
-    Performance(
-        BlockSize(8192),
-        WindowSize(1),
-        Seconds(0.25),
-        Count(0),
-        AUTO,
-        Engine("reactor"),
-        Size(4096),
-        True,
-        Slack(28),
-        BufferSize(65536),
-        Threads(2),
-        False,
+    network=Network((Host("127.0.0.1"), Host("::1")), Port(6969), True),
+    filesystem=Filesystem(
+        root=Folder("/srv/tftp: a #folder"),
+        fallback_roots=(TreePath("/srv/{ip}"), TreePath("/srv/common")),
+        upload_root=TreePath("/srv/incoming/{mac}"),
+        ignore_case=True,
+        world_readable_only=True,
+        rewrite=(
+            Rewrite(
+                match=Text("^a: (.*)$"),
+                unless=Text("#"),
+                ignore_case=True,
+                only=Direction.READ,
+                clients=(NETWORK,),
+                if_missing=True,
+                replace=Text(r"\U\1{ip}"),
+                occurrences=Occurrences.ALL,
+                then=Then.STOP,
+                label=Text("first"),
+            ),
+            Rewrite(jump=Text("first"), match=Text("^z"), replace=Text("")),
+            Rewrite(abort=Abort(ErrorNumber(1), Text("none"))),
+        ),
+        uploads=UploadPolicy.VERSIONS,
+        versions=Versions(3),
+        max_file_size=FileSize(1 << 20),
+        quota=FileSize(1000),
+        quota_per_client=FileSize(100),
+        reserve=FileSize(1 << 30),
+        upload_mode=FileMode(0o644),
+        upload_owner=Owner("tftp"),
+        upload_group=Owner("0"),
+        fsync=False,
     ),
-    Cache(False, CacheSize(4 << 30), Lifetime(3600.0)),
-    Monitoring(HttpAddress("::1", 80)),
+    security=Security(
+        read_enabled=False,
+        write_enabled=False,
+        allowed_clients=(NETWORK,),
+        denied_clients=(ClientNetwork("::1"),),
+        allowed_extensions=(Extension("bin"), Extension("")),
+        denied_patterns=(NameGlob("*.key"),),
+        rules=(
+            AccessRule(
+                name=Word("a"),
+                action=Action.SILENT,
+                clients=(NETWORK,),
+                other_clients_than=(NETWORK,),
+                paths=(NameGlob("[*]"),),
+                other_paths_than=(NameGlob("a/"),),
+                only=Direction.WRITE,
+            ),
+        ),
+        connections_per_client=Connections(3),
+        unverified_share=Share(0.5),
+        answers=Answers(10),
+        answers_per_second=AnswerRate(0.5),
+        answers_ipv6_prefix=Prefix(128),
+        rate_limit=Rate(1000),
+        rate_limit_per_client=Rate(2000),
+        rate_limit_total=Rate(1 << 30),
+        slowest_rate=Rate(10),
+        longest_transfer=Duration(3600.0),
+    ),
+    performance=Performance(
+        block_size=BlockSize(8192),
+        window_size=WindowSize(1),
+        timeout=Seconds(0.25),
+        max_retries=Count(0),
+        workers=AUTO,
+        engine=Engine("reactor"),
+        read_ahead=Size(4096),
+        cpu_affinity=True,
+        mtu_slack=Slack(28),
+        buffer_size=BufferSize(65536),
+        thread_pool_size=Threads(2),
+        async_io=False,
+        max_connections=Connections(10),
+    ),
+    cache=Cache(False, CacheSize(4 << 30), Lifetime(3600.0)),
+    monitoring=Monitoring(HttpAddress("::1", 80)),
+    clients=Clients(
+        profiles=(
+            ClientProfile(
+                name=Word("rom"),
+                clients=(NETWORK,),
+                asked=(NETWORK,),
+                paths=(NameGlob("*.0"),),
+                root=TreePath("/srv/rom"),
+                block_size=ProfileBlockSize(512),
+                window_size=ProfileWindowSize(1),
+                timeout=ProfileSeconds(1.0),
+                refused_options=(OptionName("tsize"),),
+            ),
+        )
+    ),
 )
 """Nothing at its default."""
 
@@ -142,7 +254,7 @@ class Profile:
 
 
 @frozen
-class Security:
+class Rules:
     """A section with a list of classes."""
 
     rules: tuple[Rule, ...] = setting((), "What is tried in order.")
@@ -153,7 +265,7 @@ class Security:
 class Model:
     """What others will add, on a small scale."""
 
-    security: Security = section(Security, "Who may do what.")
+    security: Rules = section(Rules, "Who may do what.")
 
 
 def test_lists_of_classes(tmp_path: Path) -> None:
@@ -173,5 +285,5 @@ def test_lists_of_classes(tmp_path: Path) -> None:
 def test_lists_of_classes_are_printed(tmp_path: Path) -> None:
     """As a file has them."""
     rule = Rule((Host("::1"),), Seconds(0.5))
-    model = Model(Security((rule, Rule((Host("127.0.0.1"),))), {"phones": Profile((rule,))}))
+    model = Model(Rules((rule, Rule((Host("127.0.0.1"),))), {"phones": Profile((rule,))}))
     assert read(effective(model), tmp_path, Model) == model
