@@ -58,6 +58,7 @@ static struct {
 } got;
 
 static struct sockaddr_in server;
+static struct client *all;
 static const uint8_t *body;
 static size_t body_size;
 static double *took, *waited;
@@ -156,6 +157,17 @@ static void send_window(struct client *c) {
     }
 }
 
+/* Each client has a loopback address of its own: servers have limits for each address, and real clients have theirs. */
+static void take_address(const struct client *c) {
+    if (ntohl(server.sin_addr.s_addr) >> 24 != IN_LOOPBACKNET) return;
+    uint32_t host = INADDR_LOOPBACK + 0x10000 + (uint32_t)(c - all);
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(host)};
+    if (bind(c->fd, (struct sockaddr *)&address, sizeof address)) {
+        perror("load: bind");
+        exit(2);
+    }
+}
+
 static void begin(struct client *c) {
     *c = (struct client){.fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0), .live = true, .blksize = 512,
                          .windowsize = 1, .number = got.started++};
@@ -163,6 +175,7 @@ static void begin(struct client *c) {
         perror("load: socket");
         exit(2);
     }
+    take_address(c);
     int size = 4 << 20, one = 1;
     if (setsockopt(c->fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size))
         setsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
@@ -413,7 +426,7 @@ int main(int argc, char **argv) {
     slots = malloc(slot_size * BATCH);
     took = calloc((size_t)ask.transfers, sizeof *took);
     waited = calloc((size_t)ask.transfers, sizeof *waited);
-    struct client *all = calloc((size_t)ask.clients, sizeof *all);
+    all = calloc((size_t)ask.clients, sizeof *all);
     epoll_fd = epoll_create1(0);
     struct epoll_event events[256];
     uint64_t start = now(), swept = start, deadline = start + (uint64_t)ask.deadline_s * 1000000;
