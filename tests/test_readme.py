@@ -4,6 +4,8 @@ import re
 import runpy
 from pathlib import Path
 
+import pytest
+
 from tftpd_tw.service.config_document import reference
 from tftpd_tw.service.config_reader import Sources
 from tftpd_tw.tap import Options
@@ -12,7 +14,7 @@ from tftpd_tw.testing import MemoryNetwork
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
-[SETTINGS] = [text for language, text in BLOCKS if language == "yaml"]
+SETTINGS = [text for language, text in BLOCKS if language == "yaml"]
 BACKEND, ITS_TEST = (text for language, text in BLOCKS if language == "python")
 
 
@@ -29,13 +31,14 @@ def test_the_backend_can_be_tested_as_shown():
     assert isinstance(names["network"], MemoryNetwork)
 
 
-def test_the_settings_are_valid(tmp_path: Path):
-    """The settings file is accepted."""
+@pytest.mark.parametrize("text", SETTINGS)
+def test_the_settings_are_valid(tmp_path: Path, text: str):
+    """The settings files are accepted."""
     file = tmp_path / "tftpd.yaml"
-    file.write_text(SETTINGS)
+    file.write_text(text)
     sources = Sources()
     sources.add_file(str(file))
-    assert sources.configuration().filesystem.root == "/var/tftp"
+    assert sources.configuration().filesystem.root in ("/var/tftp", "/srv/tftp/hosts/{mac}")
 
 
 def test_the_reference_is_up_to_date():
