@@ -8,17 +8,9 @@ import pytest
 from twisted.logger import globalLogPublisher
 from worker_kit import Events, Reactor, Start
 
-from tftpd_tw.service.configuration import (
-    Configuration,
-    Filesystem,
-    Folder,
-    Host,
-    Network,
-    Performance,
-    Port,
-    Workers,
-)
+from tftpd_tw.service.configuration import Configuration, Filesystem, Network, Performance
 from tftpd_tw.service.supervision import WorkersService
+from tftpd_tw.service.value_types import Folder, Host, Port, Workers
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "clients"))
 
@@ -42,9 +34,9 @@ def reactor() -> Reactor:
 def configuration(tmp_path: Path) -> Configuration:
     """Two addresses, two workers."""
     return Configuration(
-        Network((Host("127.0.0.1"), Host("127.0.0.2")), Port(0), True),
-        Filesystem(Folder(str(tmp_path))),
-        Performance(workers=Workers(2)),
+        network=Network((Host("127.0.0.1"), Host("127.0.0.2")), Port(0), True),
+        filesystem=Filesystem(Folder(str(tmp_path))),
+        performance=Performance(workers=Workers(2)),
     )
 
 

@@ -6,8 +6,9 @@ import pytest
 from attrs import evolve
 
 from tftpd_tw.backends.uploading import UploadPolicy
-from tftpd_tw.service.configuration import AUTO, FIT_MTU, HTTP_OFF, Configuration, HttpAddress
+from tftpd_tw.service.configuration import Configuration
 from tftpd_tw.service.opening import StartError
+from tftpd_tw.service.value_types import AUTO, FIT_MTU, HTTP_OFF, HttpAddress
 from tftpd_tw.tap import Options
 
 SIZE = "expected bytes (or such as 64KiB, 1Gi, 512MB), 0 to 1GiB"

@@ -9,8 +9,9 @@ from attrs import NOTHING, frozen
 
 from tftpd_tw.service.config_file import ConfigurationError
 from tftpd_tw.service.config_reader import Sources
-from tftpd_tw.service.configuration import Configuration, Folder, Host, Port, Seconds
+from tftpd_tw.service.configuration import Configuration
 from tftpd_tw.service.setting import section, setting, settings
+from tftpd_tw.service.value_types import Folder, Host, Port, Seconds
 
 
 @frozen

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from tftpd_tw.service import cpus
-from tftpd_tw.service.configuration import AUTO, Performance, Workers
+from tftpd_tw.service.configuration import Performance
+from tftpd_tw.service.value_types import AUTO, Workers
 
 
 @pytest.fixture(autouse=True)

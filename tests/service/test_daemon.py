@@ -28,27 +28,23 @@ from tftpd_tw.protocol.timing import Patience
 from tftpd_tw.service import opening, transfers
 from tftpd_tw.service.config_file import ConfigurationError
 from tftpd_tw.service.config_reader import Sources
-from tftpd_tw.service.configuration import (
+from tftpd_tw.service.configuration import Configuration, Filesystem, Monitoring, Network, Performance
+from tftpd_tw.service.daemon import make_service
+from tftpd_tw.service.opening import OpenError, StartError
+from tftpd_tw.service.treatment import make_terms
+from tftpd_tw.service.value_types import (
     FIT_MTU,
     HTTP_OFF,
     BlockSize,
-    Configuration,
     Count,
     Engine,
-    Filesystem,
     Folder,
     Host,
     HttpAddress,
-    Monitoring,
-    Network,
-    Performance,
     Port,
     Seconds,
     WindowSize,
 )
-from tftpd_tw.service.daemon import make_service
-from tftpd_tw.service.opening import OpenError, StartError
-from tftpd_tw.service.treatment import make_terms
 
 real_bind = opening.bind_request_socket
 
@@ -65,9 +61,9 @@ class DaemonCase(TestCase):
         self.root = Path(above.name) / "root"
         self.root.mkdir()
         self.configuration = Configuration(
-            Network((Host("127.0.0.1"),), Port(0)),
-            Filesystem(Folder(str(self.root)), UploadPolicy.CREATE),
-            Performance(engine=self.engine),
+            network=Network((Host("127.0.0.1"),), Port(0)),
+            filesystem=Filesystem(root=Folder(str(self.root)), uploads=UploadPolicy.CREATE),
+            performance=Performance(engine=self.engine),
             monitoring=Monitoring(HttpAddress("127.0.0.1", 0)),
         )
         self.events: list[dict[str, Any]] = []

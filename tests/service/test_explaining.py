@@ -183,7 +183,9 @@ class TestCommand:
 
     def test_no_folder(self, capsys, top):
         """A folder that is not there is named."""
-        with pytest.raises(SystemExit, match=f"tftpd-tw map: {top}/nope: No such file or directory"):
+        with pytest.raises(
+            SystemExit, match=f"tftpd: cannot serve the folder {top}/nope: No such file or directory"
+        ):
             self.run(capsys, top, "f", "--root", f"{top}/nope")
 
     def test_local_address(self):

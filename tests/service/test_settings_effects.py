@@ -295,7 +295,7 @@ class CacheTests(StorageCase):
         """Each transfer opens its own, and nothing is kept."""
         self.file("f", 100)
         on, off = self.in_place("enabled: true"), self.in_place("enabled: false")
-        assert off.backend._files is None
+        assert off.folders.backend._files is None
         first, second = self.open(off, "f"), self.open(off, "f")
         assert first._fd != second._fd
         first, second = self.open(on, "f"), self.open(on, "f")
@@ -313,7 +313,7 @@ class CacheTests(StorageCase):
         assert files.evictions == 1
         nothing = self.in_place("size: 0")
         self.reads(nothing, "a", "b", "c")
-        files = nothing.backend._files
+        files = nothing.folders.backend._files
         assert files is not None
         assert (files.bytes_held, files.hits) == (0, 3)
 

@@ -7,8 +7,9 @@ import pytest
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from tftpd_tw.service.configuration import Configuration, Filesystem, Folder, Performance, Size
+from tftpd_tw.service.configuration import Configuration, Filesystem, Performance
 from tftpd_tw.service.transfers import STORAGE_SECONDS, Storage
+from tftpd_tw.service.value_types import Folder, Size
 
 
 class ThreadReactor(Clock):

@@ -10,10 +10,15 @@ from attrs import evolve
 from worker_kit import Events, Reactor, Start, bound, lines
 
 from tftpd_tw.service import opening, supervision
-from tftpd_tw.service.configuration import Configuration, Host, Network, Performance, Port
-from tftpd_tw.service.messages import FIRST_SOCKET, FOLDER, REPLIES, Assignment
+from tftpd_tw.service.configuration import Configuration, Network, Performance
+from tftpd_tw.service.messages import FIRST_FOLDER, REPLIES, Assignment
 from tftpd_tw.service.opening import OpenError, open_request_sockets
+from tftpd_tw.service.sharing import share_of_worker
 from tftpd_tw.service.supervision import KILL_AFTER
+from tftpd_tw.service.value_types import Host, Port
+
+FIRST_SOCKET = FIRST_FOLDER + 1
+"""Behind the only folder."""
 
 
 def test_what_a_worker_gets(start: Start, reactor: Reactor, configuration: Configuration) -> None:
@@ -24,16 +29,10 @@ def test_what_a_worker_gets(start: Start, reactor: Reactor, configuration: Confi
         assert process.arguments[1:] == ["-P", "-m", "tftpd_tw.service.worker", str(number)]
         assert "" not in process.environment["PYTHONPATH"].split(os.pathsep)
         assert {key: process.descriptors[key] for key in range(4)} == {0: "w", 1: "r", 2: "r", REPLIES: "r"}
-        assert os.path.samestat(os.fstat(process.descriptors[FOLDER]), os.stat(configuration.filesystem.root))
+        assert os.path.samefile(process.descriptors[FIRST_FOLDER], configuration.filesystem.root)
         orders = Assignment.from_line(process.written)
         assert (orders.number, orders.sockets, orders.cpu) == (number, 2, None)
-        # Only one of them answers broadcasts, which the kernel gives to all.
-        assert orders.configuration.network.answer_broadcast == (number == 1)
-        network = evolve(orders.configuration.network, answer_broadcast=True)
-        # The cache's memory is that of all.
-        assert orders.configuration.cache.size == configuration.cache.size // 2
-        whole = evolve(orders.configuration, network=network, cache=configuration.cache)
-        assert whole == configuration
+        assert orders.configuration == share_of_worker(configuration, number, 2)
     for index, host in enumerate(configuration.network.addresses):
         mine, other = (process.descriptors[FIRST_SOCKET + index] for process in (first, second))
         assert mine != other

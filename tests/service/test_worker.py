@@ -1,6 +1,7 @@
 """The worker's side, in this process: what it does with what the daemon says, and when it ends."""
 
 import json
+import os
 import socket
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,10 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
 from tftpd_tw.service import transfers, worker
-from tftpd_tw.service.configuration import Configuration, Engine, Filesystem, Folder, Network, Performance
+from tftpd_tw.service.configuration import Configuration, Filesystem, Network, Performance
 from tftpd_tw.service.messages import ASK_FIGURES, LONGEST_LINE, Assignment, Lines, pack_event, unpack_event
 from tftpd_tw.service.opening import open_request_sockets
+from tftpd_tw.service.value_types import Engine, Folder
 from tftpd_tw.service.worker import Worker
 from tftpd_tw.telemetry.totals import Totals
 
@@ -62,17 +64,19 @@ class WorkerCase(TestCase):
         self.pipe.loseConnection = lambda: self.worker.connectionLost(Failure(Exception()))  # type: ignore[method-assign]
         self.worker.makeConnection(self.pipe)
         self.configuration = Configuration(
-            Network(("127.0.0.1",), 0, True),  # type: ignore[arg-type]
-            Filesystem(Folder(str(self.root))),
-            Performance(engine=self.engine),
+            network=Network(("127.0.0.1",), 0, True),  # type: ignore[arg-type]
+            filesystem=Filesystem(Folder(str(self.root))),
+            performance=Performance(engine=self.engine),
         )
 
     def begin(self, number: int = 1) -> None:
         """Give it something to do."""
+        self.patch(worker, "FIRST_FOLDER", 500)
         [[sock]] = open_request_sockets(self.configuration.network)
         self.port = sock.getsockname()[1]
-        self.patch(worker, "FIRST_SOCKET", sock.detach())
-        self.patch(worker, "FOLDER", -1)
+        # Behind a number that is no folder's, so that it opens the path.
+        with sock:
+            os.dup2(sock.fileno(), worker.FIRST_FOLDER + 1)
         self.worker.dataReceived(Assignment(number, self.configuration, 1).line())
 
     def said(self) -> list[Any]:
@@ -149,7 +153,7 @@ class WorkerCase(TestCase):
         self.begin()
         assert events[0]["text"] == "tftpd: cannot serve the folder /does/not/exist: No such file or directory"
         assert (self.reactor.stopped, self.worker.status) == (1, 1)
-        socket.socket(fileno=worker.FIRST_SOCKET).close()
+        socket.socket(fileno=worker.FIRST_FOLDER + 1).close()
 
     def test_orders_that_make_no_sense(self) -> None:
         """The same, with a traceback for whoever has to find out."""

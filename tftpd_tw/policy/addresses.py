@@ -101,10 +101,10 @@ class Networks:
 
     _tables: tuple[_Table, ...] = field(converter=_tables, alias="networks")
 
-    def __contains__(self, host: str) -> bool:
+    def __contains__(self, host: object) -> bool:
         """Whether the address ``host`` is in one of them.
 
         :raises ValueError: it is no address
         """
-        own_bits, value = number_of(host)
+        own_bits, value = number_of(str(host))
         return any(bits == own_bits and value >> shift in prefixes for bits, shift, prefixes in self._tables)

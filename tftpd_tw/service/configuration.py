@@ -5,69 +5,47 @@ with its unit and range, is in :mod:`~tftpd_tw.service.kinds`. To add a setting,
 if its type is a new one, that type here and its kind there.
 """
 
-from typing import NewType
-
 from attrs import frozen
 
 from tftpd_tw.backends.reading import READ_AHEAD
 from tftpd_tw.backends.uploading import UploadPolicy
 from tftpd_tw.protocol.lifecycle import MOST_HELD
-from tftpd_tw.service.rule_settings import (
-    AccessRule,
-    ClientNetwork,
-    ClientProfile,
-    Extension,
-    NameGlob,
-    Rewrite,
-    TreePath,
-)
+from tftpd_tw.service.rule_settings import AccessRule, ClientProfile, Rewrite
 from tftpd_tw.service.setting import section, setting
-
-Port = NewType("Port", int)
-BlockSize = NewType("BlockSize", int)
-Slack = NewType("Slack", int)
-WindowSize = NewType("WindowSize", int)
-Size = NewType("Size", int)
-BufferSize = NewType("BufferSize", int)
-CacheSize = NewType("CacheSize", int)
-Seconds = NewType("Seconds", float)
-Lifetime = NewType("Lifetime", float)
-Count = NewType("Count", int)
-Threads = NewType("Threads", int)
-Workers = NewType("Workers", int)
-Host = NewType("Host", str)
-Folder = NewType("Folder", str)
-Engine = NewType("Engine", str)
-FileSize = NewType("FileSize", int)
-Rate = NewType("Rate", float)
-Duration = NewType("Duration", float)
-Versions = NewType("Versions", int)
-FileMode = NewType("FileMode", int)
-Owner = NewType("Owner", str)
-Connections = NewType("Connections", int)
-Share = NewType("Share", float)
-Answers = NewType("Answers", int)
-AnswerRate = NewType("AnswerRate", float)
-Prefix = NewType("Prefix", int)
-
-FIT_MTU = BlockSize(0)
-"""The block size ``mtu``: as large as the route to the client takes in one piece."""
-
-AUTO = Workers(0)
-"""The number of workers ``auto``: one for each CPU that this process may use."""
-
-MAX_WORKERS = 256
-
-
-@frozen
-class HttpAddress:
-    """Where the HTTP port is; no host means that there is none."""
-
-    host: str
-    port: int
-
-
-HTTP_OFF = HttpAddress("", 0)
+from tftpd_tw.service.value_types import (
+    FIT_MTU,
+    AnswerRate,
+    Answers,
+    BlockSize,
+    BufferSize,
+    CacheSize,
+    ClientNetwork,
+    Connections,
+    Count,
+    Duration,
+    Engine,
+    Extension,
+    FileMode,
+    FileSize,
+    Folder,
+    Host,
+    HttpAddress,
+    Lifetime,
+    NameGlob,
+    Owner,
+    Port,
+    Prefix,
+    Rate,
+    Seconds,
+    Share,
+    Size,
+    Slack,
+    Threads,
+    TreePath,
+    Versions,
+    WindowSize,
+    Workers,
+)
 
 
 @frozen

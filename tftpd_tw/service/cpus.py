@@ -4,7 +4,8 @@ import math
 import os
 from pathlib import Path
 
-from tftpd_tw.service.configuration import AUTO, MAX_WORKERS, Performance
+from tftpd_tw.service.configuration import Performance
+from tftpd_tw.service.value_types import AUTO, MAX_WORKERS
 
 CGROUPS = Path("/sys/fs/cgroup")
 OWN_CGROUPS = Path("/proc/self/cgroup")

@@ -20,11 +20,12 @@ from twisted.logger import Logger
 from twisted.web.http import HTTPFactory
 
 from tftpd_tw.interfaces import Address
-from tftpd_tw.service.configuration import HTTP_OFF, Configuration, HttpAddress
+from tftpd_tw.service.configuration import Configuration
 from tftpd_tw.service.cpus import worker_count
 from tftpd_tw.service.opening import OpenError, cannot_listen, open_request_sockets
 from tftpd_tw.service.supervision import WorkersService
 from tftpd_tw.service.transfers import Storage, Transfers
+from tftpd_tw.service.value_types import HTTP_OFF, HttpAddress
 from tftpd_tw.telemetry.accounting import Accounting
 from tftpd_tw.telemetry.prometheus import TransferCollector, WorkerCollector
 from tftpd_tw.web.site import make_site

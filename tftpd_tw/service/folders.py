@@ -112,13 +112,15 @@ class Folders:
 
     def close(self) -> None:
         """Let go of the folders; open transfers go on."""
-        for one in (*self._directories.values(), *self._caseless):
-            one.close()
+        for directory in self._directories.values():
+            directory.close()
+        for caseless in self._caseless:
+            caseless.close()
 
     def _assemble(self) -> IBackend:
         filesystem, profiles = self._configuration.filesystem, self._configuration.clients.profiles
         general = self._assemble_roots(filesystem.root)
-        own = {
+        own: dict[str, IBackend] = {
             profile.name: self._assemble_roots(profile.root) for profile in profiles if profile.root is not None
         }
         finder = make_profiles(profiles)

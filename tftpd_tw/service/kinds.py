@@ -23,7 +23,10 @@ from tftpd_tw.policy.client_names import Tree
 from tftpd_tw.policy.globs import Globs
 from tftpd_tw.policy.rewrite_rules import Occurrences, Then
 from tftpd_tw.protocol.options import MAX_BLKSIZE, MAX_WINDOW_BLOCKS, MIN_BLKSIZE
-from tftpd_tw.service.configuration import (
+from tftpd_tw.service.setting import is_list, is_map, item_kind, without_none
+from tftpd_tw.service.units import read_size, read_time, write_size, write_time
+from tftpd_tw.service.value_types import (
+    ALL_OPTIONS,
     AUTO,
     FIT_MTU,
     HTTP_OFF,
@@ -33,16 +36,21 @@ from tftpd_tw.service.configuration import (
     BlockSize,
     BufferSize,
     CacheSize,
+    ClientNetwork,
     Connections,
     Count,
     Duration,
     Engine,
+    ErrorNumber,
+    Extension,
     FileMode,
     FileSize,
     Folder,
     Host,
     HttpAddress,
     Lifetime,
+    NameGlob,
+    OptionName,
     Owner,
     Port,
     Prefix,
@@ -51,27 +59,14 @@ from tftpd_tw.service.configuration import (
     Share,
     Size,
     Slack,
+    Text,
     Threads,
+    TreePath,
     Versions,
     WindowSize,
+    Word,
     Workers,
 )
-from tftpd_tw.service.rule_settings import (
-    ALL_OPTIONS,
-    ClientNetwork,
-    ErrorNumber,
-    Extension,
-    NameGlob,
-    OptionName,
-    ProfileBlockSize,
-    ProfileSeconds,
-    ProfileWindowSize,
-    Text,
-    TreePath,
-    Word,
-)
-from tftpd_tw.service.setting import is_list, is_map, item_kind, without_none
-from tftpd_tw.service.units import read_size, read_time, write_size, write_time
 
 
 def _same(value: Any) -> Any:
@@ -281,21 +276,18 @@ def _write_http(address: HttpAddress) -> str:
     return f"{host}:{address.port}"
 
 
-_BLOCK_SIZE = _or("mtu", FIT_MTU, _size(MIN_BLKSIZE, MAX_BLKSIZE))
-_WINDOW_SIZE = _number("blocks", 1, MAX_WINDOW_BLOCKS)
-_SECONDS = _time(0.1, 255)
 _PLACE = "a folder, in which {ip}, {ip_hex}, {mac} and {interface} may stand"
 
 KINDS: Mapping[Any, Kind] = {
     bool: Kind("true or false", _switch),
     Port: _number("a port", 0, 65535),
-    BlockSize: _BLOCK_SIZE,
+    BlockSize: _or("mtu", FIT_MTU, _size(MIN_BLKSIZE, MAX_BLKSIZE)),
     Slack: _size(0, MAX_BLKSIZE),
     Size: _size(0, 1 << 30),
-    WindowSize: _WINDOW_SIZE,
+    WindowSize: _number("blocks", 1, MAX_WINDOW_BLOCKS),
     BufferSize: _size(512, 1 << 30),
     CacheSize: _size(0, 1 << 40),
-    Seconds: _SECONDS,
+    Seconds: _time(0.1, 255),
     Lifetime: _time(1, 30 * 86400),
     Count: _number("a number", 0, 1000),
     Threads: _number("a number", 1, 1024),
@@ -330,8 +322,5 @@ KINDS: Mapping[Any, Kind] = {
     OptionName: _one_of({name: name for name in (ALL_OPTIONS, *sorted(map(bytes.decode, profiles.ALL_OPTIONS)))}),
     TreePath: _text(_PLACE, _check_tree),
     ErrorNumber: _number("the code of an error", 0, 7),
-    ProfileBlockSize: _BLOCK_SIZE,
-    ProfileWindowSize: _WINDOW_SIZE,
-    ProfileSeconds: _SECONDS,
 }
 """By type."""

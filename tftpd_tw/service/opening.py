@@ -6,7 +6,8 @@ import socket
 
 from tftpd_tw.interfaces import Address
 from tftpd_tw.net.sockets import bind_request_socket
-from tftpd_tw.service.configuration import Host, Network
+from tftpd_tw.service.configuration import Network
+from tftpd_tw.service.value_types import Host
 
 
 class StartError(SystemExit):

@@ -4,8 +4,6 @@ Each class is one item of such a list, as the file has it; what the server asks 
 :mod:`~tftpd_tw.service.treatment` and :mod:`~tftpd_tw.service.folders`.
 """
 
-from typing import NewType
-
 import attrs
 from attrs import frozen
 
@@ -13,21 +11,18 @@ from tftpd_tw.interfaces import Direction
 from tftpd_tw.policy.access import Action
 from tftpd_tw.policy.rewrite_rules import Occurrences, Then
 from tftpd_tw.service.setting import setting
-
-Word = NewType("Word", str)
-Text = NewType("Text", str)
-ClientNetwork = NewType("ClientNetwork", str)
-NameGlob = NewType("NameGlob", str)
-Extension = NewType("Extension", str)
-OptionName = NewType("OptionName", str)
-TreePath = NewType("TreePath", str)
-ErrorNumber = NewType("ErrorNumber", int)
-ProfileBlockSize = NewType("ProfileBlockSize", int)
-ProfileWindowSize = NewType("ProfileWindowSize", int)
-ProfileSeconds = NewType("ProfileSeconds", float)
-
-ALL_OPTIONS = OptionName("all")
-"""Refuses every option."""
+from tftpd_tw.service.value_types import (
+    BlockSize,
+    ClientNetwork,
+    ErrorNumber,
+    NameGlob,
+    OptionName,
+    Seconds,
+    Text,
+    TreePath,
+    WindowSize,
+    Word,
+)
 
 
 @frozen
@@ -97,9 +92,9 @@ class ClientProfile:
     )
     paths: tuple[NameGlob, ...] = setting((), "For names that one of these means.")
     root: TreePath | None = setting(None, "Another folder in the place of filesystem.root.")
-    block_size: ProfileBlockSize | None = setting(None, "Another performance.block_size.")
-    window_size: ProfileWindowSize | None = setting(None, "Another performance.window_size.")
-    timeout: ProfileSeconds | None = setting(None, "Another performance.timeout.")
+    block_size: BlockSize | None = setting(None, "Another performance.block_size.")
+    window_size: WindowSize | None = setting(None, "Another performance.window_size.")
+    timeout: Seconds | None = setting(None, "Another performance.timeout.")
     refused_options: tuple[OptionName, ...] = setting(
         (), "Options that are treated as unknown; `all` leaves plain RFC 1350."
     )

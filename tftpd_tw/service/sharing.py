@@ -2,7 +2,8 @@
 
 from attrs import evolve
 
-from tftpd_tw.service.configuration import CacheSize, Configuration, Connections, Rate
+from tftpd_tw.service.configuration import Configuration
+from tftpd_tw.service.value_types import CacheSize, Connections, Rate
 
 
 def share_of_worker(configuration: Configuration, number: int, count: int) -> Configuration:

@@ -18,8 +18,9 @@ from tftpd_tw.policy.profiles import Profile, Profiles
 from tftpd_tw.policy.rates import Rates, Throttling
 from tftpd_tw.protocol.options import MAX_BLKSIZE, Policy
 from tftpd_tw.protocol.timing import Patience
-from tftpd_tw.service.configuration import FIT_MTU, Configuration, Performance, Security
-from tftpd_tw.service.rule_settings import ALL_OPTIONS, AccessRule, ClientProfile
+from tftpd_tw.service.configuration import Configuration, Performance, Security
+from tftpd_tw.service.rule_settings import AccessRule, ClientProfile
+from tftpd_tw.service.value_types import ALL_OPTIONS, FIT_MTU
 
 
 def make_server(

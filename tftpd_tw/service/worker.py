@@ -117,10 +117,9 @@ class Worker(LineOnlyReceiver):
         if assignment.cpu is not None:
             os.sched_setaffinity(0, {assignment.cpu})
         configuration, folders = assignment.configuration, bases(assignment.configuration)
-        # The folders that the daemon has opened, whatever is now at their paths.
-        paths = {base: f"/proc/self/fd/{FIRST_FOLDER + index}" for index, base in enumerate(folders)}
-        if not os.path.isdir("/proc/self/fd"):
-            paths = {}
+        # The folders that the daemon has opened, whatever is now at their paths and wherever /proc is missing.
+        passed = {base: f"/proc/self/fd/{FIRST_FOLDER + index}" for index, base in enumerate(folders)}
+        paths = {base: path for base, path in passed.items() if os.path.isdir(path)}
         storage = Storage(self._reactor, configuration, paths)
         storage.start()
         first = FIRST_FOLDER + len(folders)
