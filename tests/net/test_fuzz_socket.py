@@ -24,6 +24,13 @@ MAX_GROWTH = 32 << 10
 """KiB that the daemon's memory may grow by."""
 
 
+OPEN_TO_ALL = """
+security:
+  {answers: 100000, answers_per_second: 100000, connections_per_client: 1000, unverified_share: 1}
+"""
+"""Or the daemon would soon ignore the one address that all this comes from."""
+
+
 class Daemon:
     """``twistd tftpd`` with a log in a file; use it in a ``with`` statement."""
 
@@ -31,12 +38,15 @@ class Daemon:
         root = directory / "root"
         root.mkdir()
         (root / "f").write_bytes(content(3000))
+        settings = directory / "tftpd.yaml"
+        settings.write_text(OPEN_TO_ALL)
         self.log = directory / "log"
         self.address = closed_port()
         twistd = pathlib.Path(sys.executable).with_name("twistd")
         address = ["--address", "127.0.0.1", "--port", str(self.address[1]), "--http", "off"]
         terms = ["--uploads", "create", "--timeout", "0.5", "--max-retries", "1", "--engine", engine]
-        command = [str(twistd), "-n", "--pidfile=", "tftpd", "--root", str(root), *address, *terms]
+        command = [str(twistd), "-n", "--pidfile=", "tftpd", "--config", str(settings)]
+        command += ["--root", str(root), *address, *terms]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=directory)
 
