@@ -1,7 +1,8 @@
 """The content that a sender holds: from the first unacknowledged block on, cut into DATA packets.
 
-What is acknowledged is forgotten and what comes is appended, so that nothing is ever read twice. netascii is
-encoded on the way in: a repeated block is the same bytes as before (rule C145).
+What is acknowledged is forgotten and what comes is appended, so that nothing is ever read twice. Mostly a read
+is a window and the one before is still in flight: they stay two pieces, since to join them would copy each byte
+twice. netascii is encoded on the way in: a repeated block is the same bytes as before (rule C145).
 """
 
 from tftpd_tw.protocol import netascii
@@ -29,6 +30,8 @@ class SendBuffer:
         "_fetched",
         "_modulus",
         "_netascii",
+        "_older",
+        "_older_base",
         "_origin",
         "_size",
         "_view",
@@ -51,6 +54,9 @@ class SendBuffer:
         self._netascii = text
         self._size = size
         self._fetched = 0
+        # Two pieces, the older one of whole blocks and maybe empty; each with the number of its first block.
+        self._older = memoryview(b"")
+        self._older_base = 1
         self._view = memoryview(b"")
         self._base = 1
         self.ready = 0
@@ -63,9 +69,14 @@ class SendBuffer:
         """Nothing more will come."""
 
     def room(self, acked: int, capacity: int) -> int:
-        """How many bytes to read next, so that ``capacity`` bytes after block ``acked`` are held; 0 at the end."""
+        """How many bytes to read next, so that ``capacity`` bytes after block ``acked`` are held; 0 at the end.
+
+        Whole blocks, where there is room for one.
+        """
         room = capacity - (len(self._view) - (acked + 1 - self._base) * self._blksize)
-        return room if self._size is None else min(room, self._size - self._fetched)
+        if self._size is not None and room >= self._size - self._fetched:
+            return self._size - self._fetched
+        return room - room % self._blksize or room
 
     def add(self, data: bytes | bytearray | memoryview, acked: int) -> None:
         """Append ``data``, nothing at the end of the content; forget everything up to block ``acked``.
@@ -83,11 +94,18 @@ class SendBuffer:
         if self._netascii:
             data = netascii.encode(bytes(data))
         base = max(acked, 0) + 1
-        rest = self._view[(base - self._base) * self._blksize :]
-        self._view = memoryview(b"".join((rest, data)) if rest else data)
-        self._base = base
+        if base < self._base and self._older:
+            rest = memoryview(b"".join((self._older[(base - self._older_base) * self._blksize :], self._view)))
+        else:
+            rest = self._view[(base - self._base) * self._blksize :]
+        if len(rest) % self._blksize:
+            self._older, self._older_base = memoryview(b""), base
+            self._view, self._base = memoryview(b"".join((rest, data))), base
+        else:
+            self._older, self._older_base = rest, base
+            self._view, self._base = memoryview(data), base + len(rest) // self._blksize
         self.length += len(data)
-        self.ready = base + len(self._view) // self._blksize - 1
+        self.ready = self._base + len(self._view) // self._blksize - 1
         if self.ended:
             # The last block is shorter than the others, maybe empty.
             self.ready += 1
@@ -99,8 +117,12 @@ class SendBuffer:
 
     def bursts(self, first: int, last: int) -> list[Burst]:
         """Blocks ``first`` to ``last`` as DATA, each burst as much as one system call can send."""
-        blksize, view = self._blksize, self._view
-        start = (first - self._base) * blksize
+        blksize, view, base = self._blksize, self._view, self._base
+        if first < base:
+            if last >= base:
+                return self.bursts(first, base - 1) + self.bursts(base, last)
+            view, base = self._older, self._older_base
+        start = (first - base) * blksize
         if first == last:
             return [[header(DATA, first if first < 65536 else self.wire(first)), view[start : start + blksize]]]
         bursts: list[Burst] = []
