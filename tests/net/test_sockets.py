@@ -944,3 +944,13 @@ def test_an_answer_that_waits_is_no_silence(reactor):
             client.recv(600)
     assert (first[:4], second[:4]) == (b"\0\3\0\1", b"\0\3\0\2")
     listener.close()
+
+
+def test_room_for_requests_that_wait():
+    """More than a usual socket has: a rack that is switched on asks at once."""
+    with plain_socket() as usual, sockets.bind_request_socket("127.0.0.1", 0) as sock:
+        usual_room = usual.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+        most = int(pathlib.Path("/proc/sys/net/core/rmem_max").read_text())
+        room = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+        assert room >= min(2 * most, 2 * sockets.WAITING_REQUESTS)
+        assert room >= usual_room
