@@ -62,7 +62,7 @@ class Bounds:
 
     transfers: int = 1000
     """At once; ``max-connections``."""
-    transfers_per_client: int = 32
+    transfers_per_client: int = 250
     """At once for one address; ``client-connections``."""
     unverified_share: float = 0.25
     """Of ``transfers``, for clients that have not answered yet; ``unverified``."""
