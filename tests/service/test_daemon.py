@@ -274,7 +274,7 @@ class WithoutIpv6Tests(DaemonCase):
         (self.root / "file").write_bytes(b"content")
         self.listening_on("::", 0)
 
-        def bind(host: str, port: int) -> socket.socket:
+        def bind(host: str, port: int, *, beside: bool = False) -> socket.socket:
             if ":" in host:
                 raise os_error(errno.EAFNOSUPPORT)
             return real_bind(host, port)

@@ -23,6 +23,7 @@ BufferSize = NewType("BufferSize", int)
 CacheSize = NewType("CacheSize", int)
 Seconds = NewType("Seconds", float)
 Lifetime = NewType("Lifetime", float)
+DrainTime = NewType("DrainTime", float)
 Count = NewType("Count", int)
 Threads = NewType("Threads", int)
 Workers = NewType("Workers", int)
@@ -106,17 +107,24 @@ class Performance:
         "A transfer ends after timeout x (max_retries + 1) seconds of silence.",
         option="max-retries",
     )
+    drain_timeout: DrainTime = setting(
+        DrainTime(10.0),
+        "How long running transfers may take to finish when the daemon is stopped; what is left gets an ERROR. A"
+        " second signal ends it at once.",
+    )
     workers: Workers = setting(
         Workers(1),
         "Processes that serve; `auto` is one for each CPU that the daemon may use. With 1 it is the daemon"
         " itself.",
         option="workers",
+        restart=True,
     )
     engine: Engine = setting(
         Engine("auto"),
         "How sockets are waited for: in a loop of our own (`poll`, Linux only) or in Twisted's (`reactor`);"
         " `auto` is the best that works.",
         option="engine",
+        restart=True,
     )
     read_ahead: Size = setting(
         Size(READ_AHEAD),
@@ -128,6 +136,7 @@ class Performance:
         False,
         "Pin each worker to one CPU, if there is more than one worker, instead of letting the kernel move them.",
         option="cpu-affinity",
+        restart=True,
     )
     mtu_slack: Slack = setting(
         Slack(0),
@@ -180,7 +189,10 @@ class Monitoring:
     """How the daemon is watched."""
 
     http: HttpAddress = setting(
-        HttpAddress("127.0.0.1", 9069), "Where /metrics and /healthz are served by HTTP.", option="http"
+        HttpAddress("127.0.0.1", 9069),
+        "Where /metrics and /healthz are served by HTTP.",
+        option="http",
+        restart=True,
     )
 
 
