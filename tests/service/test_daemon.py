@@ -25,7 +25,7 @@ from tftpd_tw.backends.uploading import UploadPolicy
 from tftpd_tw.net.engines import ENGINES, PollEngine
 from tftpd_tw.net.reactor_engine import ReactorEngine
 from tftpd_tw.protocol.timing import Patience
-from tftpd_tw.service import opening, transfers
+from tftpd_tw.service import opening
 from tftpd_tw.service.config_file import ConfigurationError
 from tftpd_tw.service.config_reader import Sources
 from tftpd_tw.service.configuration import (
@@ -34,6 +34,7 @@ from tftpd_tw.service.configuration import (
     BlockSize,
     Configuration,
     Count,
+    DrainTime,
     Engine,
     Filesystem,
     Folder,
@@ -113,13 +114,13 @@ class TreeTests(DaemonCase):
         """Each service can be found by its name."""
         tree = make_service(self.configuration, reactor)
         assert tree.name == "tftpd"
-        assert [service.name for service in tree] == ["tftp", "http"]
+        assert [service.name for service in tree] == ["tftp", "http", "control", "systemd"]
         assert tree.getServiceNamed("http").parent is tree
 
     def test_no_http(self) -> None:
         """Switched off, there is none."""
         configuration = evolve(self.configuration, monitoring=Monitoring(HTTP_OFF))
-        assert [service.name for service in make_service(configuration, reactor)] == ["tftp"]
+        assert "http" not in [service.name for service in make_service(configuration, reactor)]
 
     def test_terms(self) -> None:
         """Each setting of the section reaches the transfers."""
@@ -174,7 +175,8 @@ class ServingTests(DaemonCase):
 
     async def test_stopping_ends_what_does_not_finish(self) -> None:
         """When the time is over the client is told so, and its upload leaves nothing (F22, C114)."""
-        self.patch(transfers, "DRAIN_SECONDS", 0.1)
+        performance = evolve(self.configuration.performance, drain_timeout=DrainTime(0.1))
+        self.configuration = evolve(self.configuration, performance=performance)
         tree = self.start()
         with udp() as sock:
             sock.sendto(request(2, b"half"), ("127.0.0.1", self.port))

@@ -11,9 +11,18 @@ from worker_kit import Events, Reactor, Start, bound, lines
 
 from tftpd_tw.service import opening, supervision
 from tftpd_tw.service.configuration import Configuration, Host, Network, Performance, Port
-from tftpd_tw.service.messages import FIRST_SOCKET, FOLDER, REPLIES, Assignment
+from tftpd_tw.service.messages import (
+    ASK_FIGURES,
+    FIRST_SOCKET,
+    FOLDER,
+    HURRY,
+    NEW_SOCKETS,
+    REPLIES,
+    Assignment,
+    Change,
+)
 from tftpd_tw.service.opening import OpenError, open_request_sockets
-from tftpd_tw.service.supervision import KILL_AFTER
+from tftpd_tw.service.supervision import STOP_WITHIN
 
 
 def test_what_a_worker_gets(start: Start, reactor: Reactor, configuration: Configuration) -> None:
@@ -101,10 +110,9 @@ def test_the_sockets_stay(start: Start, reactor: Reactor) -> None:
         reactor.processes[1].dies(9)
         reactor.processes[0].dies(9)
         reactor.advance(1)
-    assert [process.descriptors for process in reactor.processes[2:]] == [
-        before,
-        reactor.processes[0].descriptors,
-    ]
+    for old, new in zip((before, reactor.processes[0].descriptors), reactor.processes[2:], strict=True):
+        # But for the passage, which each process has for itself.
+        assert new.descriptors | {NEW_SOCKETS: None} == old | {NEW_SOCKETS: None}
     waiting = []
     for process in reactor.processes[2:]:
         with socket.socket(fileno=os.dup(process.descriptors[FIRST_SOCKET])) as sock:
@@ -151,7 +159,7 @@ def test_one_that_does_not_stop(start: Start, reactor: Reactor, events: Events) 
     stopped = service.stopService()
     first, second = reactor.processes
     first.dies()
-    reactor.advance(KILL_AFTER - 0.1)
+    reactor.advance(10.0 + STOP_WITHIN - 0.1)
     assert second.signals == ["TERM"]
     reactor.advance(0.1)
     assert second.signals == ["TERM", "KILL"]

@@ -15,11 +15,14 @@ import socket
 from collections.abc import Mapping, Sequence
 
 from attrs import evolve, frozen
+from twisted.logger import Logger
 
 from tftpd_tw.interfaces import Address
 from tftpd_tw.net.engine import from_socket_address
 from tftpd_tw.service.configuration import Host, Network, Port
 from tftpd_tw.service.opening import OpenError, open_request_sockets, share
+
+log = Logger()
 
 Wanted = tuple[Host, Port]
 """What the settings say; the port may be 0, for any."""
@@ -79,6 +82,8 @@ class RequestPorts:
     def finish(self, change: Change) -> None:
         """Close what is not wanted any more."""
         self._drop(change.closing)
+        for host, port in change.closing:
+            log.info("no longer serving on UDP {address}", address=str(Address(host, port)))
 
     def undo(self, change: Change) -> None:
         """Close what has been opened."""
