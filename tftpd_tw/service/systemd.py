@@ -67,6 +67,11 @@ class Systemd:
             with suppress(OSError):
                 self.notes.send("\n".join(notes).encode())
 
+    def close(self) -> None:
+        """Tell it nothing more."""
+        if self.notes is not None:
+            self.notes.close()
+
 
 class NotifyService(Service):
     """Tells systemd how the daemon is.
@@ -108,6 +113,7 @@ class NotifyService(Service):
             loop.stop()
         self._loops = []
         self._systemd.tell("STOPPING=1", "STATUS=stopping, transfers may finish")
+        self._systemd.close()
 
     def reloading(self) -> None:
         """The settings are being read again."""
