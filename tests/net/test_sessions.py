@@ -580,8 +580,8 @@ def test_drain_ends_what_takes_too_long():
 
 @pytest.mark.parametrize("deferred", [False, True])
 def test_drain_does_not_stay_for_a_client_that_missed_the_last_ack(deferred):
-    """An upload that is stored while the server is stopping does not hold that up for the seconds that it would stay
-    otherwise; its last ACK has left (F22).
+    """An upload that is stored while the server is stopping does not hold that up for the seconds that it would
+    stay otherwise; its last ACK has left (F22).
     """
     written = Deferred()
     writer = CountingWriter()

@@ -53,8 +53,9 @@ def free(host: str, port: int) -> bool:
         try:
             sock.bind((host, port))
         except OSError as error:
-            assert error.errno == errno.EADDRINUSE
-            return False
+            if error.errno == errno.EADDRINUSE:
+                return False
+            raise
     return True
 
 

@@ -12,14 +12,11 @@ from worker_kit import Events, Reactor, Start, bound, lines
 from tftpd_tw.service import opening, supervision
 from tftpd_tw.service.configuration import Configuration, Host, Network, Performance, Port
 from tftpd_tw.service.messages import (
-    ASK_FIGURES,
     FIRST_SOCKET,
     FOLDER,
-    HURRY,
     NEW_SOCKETS,
     REPLIES,
     Assignment,
-    Change,
 )
 from tftpd_tw.service.opening import OpenError, open_request_sockets
 from tftpd_tw.service.supervision import STOP_WITHIN

@@ -165,10 +165,17 @@ class Daemon(MultiService):
         self._reloader = reloader
         self._signals = Signals(reactor, self._reload, self._hurry)
 
-    def startService(self) -> None:
-        """Start everything."""
-        super().startService()
+    def privilegedStartService(self) -> None:
+        """Open everything. From now on no SIGHUP ends the process; one that comes too early waits.
+
+        :raises OpenError: something cannot be opened
+        """
         self._signals.install()
+        try:
+            super().privilegedStartService()
+        except BaseException:
+            self._signals.restore()
+            raise
 
     def stopService(self) -> "Deferred[Any]":
         """Stop everything; fires when that is done."""
