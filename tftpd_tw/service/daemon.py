@@ -184,7 +184,8 @@ class Daemon(MultiService):
             self._signals.restore()
             return result
 
-        return super().stopService().addBoth(stopped)
+        stopping: Deferred[Any] = super().stopService()
+        return stopping.addBoth(stopped)
 
     def _reload(self) -> None:
         if self.running:

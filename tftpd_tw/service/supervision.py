@@ -313,12 +313,13 @@ class WorkersService(Service):
 
         :param new: sockets that they have not got yet
         """
-        answers = []
+        waiting = []
         for process in self._processes():
             number = process.number
             change = Change(self._configuration_of(number), tuple(self.ports.addresses), len(new))
-            answers.append(process.change(change, [group[number - 1] for group in new]))
-        return next(filter(None, await gatherResults(answers)), "")
+            waiting.append(process.change(change, [group[number - 1] for group in new]))
+        answers: list[str] = await gatherResults(waiting)
+        return next(filter(None, answers), "")
 
     def _open_folder(self, configuration: Configuration) -> tuple[Storage, int]:
         """The folder, and a descriptor of it for the workers, who may not be able to open it by its name."""
