@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -134,6 +135,7 @@ def test_systemd_itself(engine: str, root: Path) -> None:
 def test_sockets_that_were_inherited(engine: str, root: Path) -> None:
     """Any number of them, of both families, instead of the configured address."""
     with inheriting(root, engine, "127.0.0.1,127.0.0.2,::1", "--address", "192.0.2.1") as daemon:
+        assert soon(lambda: len(served_at(daemon)) == 3)
         places = served_at(daemon)
         assert [host for host, _ in places] == ["127.0.0.1", "127.0.0.2", "::1"]
         for host, port in places:
@@ -194,12 +196,10 @@ def test_what_it_is_told(workers: str, engine: str, root: Path, notes: Notes) ->
     with running([*command, "--workers", workers], root.parent, environment, http=False) as daemon:
         notes.wait_for("READY=1")
         assert "MAINPID" not in "".join(notes.seen)
-        [(_, port)] = served_at(daemon)
-        assert fetch("127.0.0.1", port, b"file") == b"content" * 100
         assert notes.wait_for("STATUS=") == "STATUS=0 transfers in progress"
         for _ in range(3):
             notes.wait_for("WATCHDOG=1")
-        daemon.process.send_signal(1)
+        daemon.process.send_signal(signal.SIGHUP)
         assert notes.wait_for("RELOADING=1").startswith("RELOADING=1\nMONOTONIC_USEC=")
         assert notes.wait_for("READY=1") == "READY=1\nSTATUS=0 transfers in progress"
         if workers != "1":
@@ -222,7 +222,7 @@ def test_in_the_background(root: Path, notes: Notes) -> None:
         [line] = [line for line in log.read_text().splitlines() if "] serving " in line]
         assert fetch("127.0.0.1", int(line.rpartition(":")[2]), b"file") == b"content" * 100
     finally:
-        os.kill(pid, 15)
+        os.kill(pid, signal.SIGTERM)
         while Path(f"/proc/{pid}").exists():
             sleep(0.01)
     notes.wait_for("STOPPING=1")

@@ -107,11 +107,6 @@ class Performance:
         "A transfer ends after timeout x (max_retries + 1) seconds of silence.",
         option="max-retries",
     )
-    drain_timeout: DrainTime = setting(
-        DrainTime(10.0),
-        "How long running transfers may take to finish when the daemon is stopped; what is left gets an ERROR. A"
-        " second signal ends it at once.",
-    )
     workers: Workers = setting(
         Workers(1),
         "Processes that serve; `auto` is one for each CPU that the daemon may use. With 1 it is the daemon"
@@ -159,6 +154,11 @@ class Performance:
         "Leave to threads whatever may have to wait for a disk. `false` does without threads, which is"
         " faster only where nothing ever waits and the kernel cannot tell (an image file in memory, such as"
         " SquashFS); on a disk each wait is one of all transfers. Local file systems only.",
+    )
+    drain_timeout: DrainTime = setting(
+        DrainTime(10.0),
+        "How long running transfers may take to finish when the daemon is stopped; what is left gets an ERROR. A"
+        " second signal ends it at once.",
     )
 
 
