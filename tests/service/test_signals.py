@@ -97,6 +97,14 @@ def test_the_second_one_hurries(
     assert (reactor.stopped, called) == ([first], ["hurry", "hurry"])
 
 
+def test_a_daemon_that_is_stopping_already(signals: Signals, reactor: Reactor, called: list[str]) -> None:
+    """By something else than a signal: the first one hurries."""
+    reactor.start()
+    signals.stopping = True
+    send(signal.SIGTERM)
+    assert (reactor.stopped, called) == ([], ["hurry"])
+
+
 def test_they_are_given_back(signals: Signals, reactor: Reactor) -> None:
     """When the daemon has stopped, all is as before."""
     reactor.start()

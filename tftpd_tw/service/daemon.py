@@ -179,6 +179,7 @@ class Daemon(MultiService):
 
     def stopService(self) -> "Deferred[Any]":
         """Stop everything; fires when that is done."""
+        self._signals.stopping = True
 
         def stopped(result: Any) -> Any:
             self._signals.restore()

@@ -25,8 +25,9 @@ class Signals:
     _reactor: Any
     _on_hangup: Callable[[], object]
     _on_second_stop: Callable[[], object]
+    stopping: bool = field(init=False, default=False)
+    """Whether the daemon is stopping already, by a signal or otherwise."""
     _before: dict[int, Any] = field(init=False, factory=dict)
-    _stopping: bool = field(init=False, default=False)
 
     def install(self) -> None:
         """Do so; a process that handles no signals in this thread is left alone."""
@@ -56,10 +57,10 @@ class Signals:
 
     def _stop(self, twisteds: Handler) -> Handler:
         def stop(number: int, frame: FrameType | None) -> None:
-            if self._stopping:
+            if self.stopping:
                 self._reactor.callFromThread(self._on_second_stop)
             else:
-                self._stopping = True
+                self.stopping = True
                 twisteds(number, frame)
 
         return stop
