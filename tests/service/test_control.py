@@ -16,6 +16,7 @@ from worker_kit import Events, lines
 from tftpd_tw import cli
 from tftpd_tw.service import control
 from tftpd_tw.service.control import MOST_PROBLEMS, ControlService, Peer, daemons
+from tftpd_tw.service.reloading import Outcome
 
 TABLE = """\
 Num       RefCount Protocol Flags    Type St Inode Path
@@ -103,7 +104,7 @@ class ServiceTests(TestCase):
         self.events = events
         self.capsys = capsys
 
-    def start(self, *answers: "Deferred[list[str]]") -> ControlService:
+    def start(self, *answers: "Deferred[Outcome]") -> ControlService:
         """One that gives these answers, and is stopped at the end."""
         waiting = list(answers)
         service = ControlService(reactor, lambda: waiting.pop(0))
@@ -119,15 +120,23 @@ class ServiceTests(TestCase):
 
     async def test_it_is_taken(self) -> None:
         """The command finds the daemon by itself, and waits for it."""
-        answer: Deferred[list[str]] = Deferred()
+        answer: Deferred[Outcome] = Deferred()
         self.start(answer)
         result = Deferred.fromCoroutine(self.reload())
-        reactor.callLater(0.05, answer.callback, [])  # type: ignore[attr-defined]
+        reactor.callLater(0.05, answer.callback, Outcome())  # type: ignore[attr-defined]
         assert await result == (0, f"reloaded (pid {os.getpid()})\n", "")
+
+    async def test_what_takes_a_restart(self) -> None:
+        """It is named."""
+        self.start(succeed(Outcome(late=["performance.workers", "monitoring.http"])))
+        line = (
+            f"reloaded (pid {os.getpid()}), but for what takes a restart: performance.workers, monitoring.http\n"
+        )
+        assert await self.reload() == (0, line, "")
 
     async def test_it_is_not(self) -> None:
         """Each problem is a line, up to a number; the log has them all."""
-        self.start(succeed(["first", "second"]), succeed(["x" * 200] * 1000))
+        self.start(succeed(Outcome(["first", "second"])), succeed(Outcome(["x" * 200] * 1000)))
         assert await self.reload() == (1, "", "tftpd-tw reload: first\ntftpd-tw reload: second\n")
         _, _, text = await self.reload()
         assert len(text.splitlines()) == MOST_PROBLEMS
@@ -142,14 +151,12 @@ class ServiceTests(TestCase):
 
     async def test_one_that_does_not_wait(self) -> None:
         """Nobody minds."""
-        answer: Deferred[list[str]] = Deferred()
+        answer: Deferred[Outcome] = Deferred()
         self.start(answer)
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as impatient:
             impatient.connect(control.address_of(os.getpid()))
-        again = ControlService(reactor, lambda: answer)
-        again.fileno()
-        await deferToThread(lambda: None)
-        answer.callback([])
+            await deferToThread(impatient.send, b"reload")
+        answer.callback(Outcome())
 
     def test_a_name_that_is_taken(self) -> None:
         """The daemon starts all the same, and says what does not work."""

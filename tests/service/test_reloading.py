@@ -49,7 +49,7 @@ class World:
             self.apply,
             self.in_thread,
             began=lambda: self.told.append("began"),
-            ended=lambda problems: self.told.append(problems),
+            ended=lambda problems: self.told.append(list(problems)),
             now=lambda: self.time,
         )
 
@@ -73,7 +73,7 @@ class World:
     def reload(self) -> "list[list[str]]":
         """Ask for it; where the answer will be."""
         answers: list[list[str]] = []
-        self.reloader.reload().addCallback(answers.append)
+        self.reloader.reload().addCallback(lambda outcome: answers.append(list(outcome.problems)))
         return answers
 
     def go_on(self) -> None:
@@ -218,8 +218,9 @@ def test_what_takes_a_restart(world: World, events: Events) -> None:
         monitoring=Monitoring(http),
     )
     for _ in range(2):
-        world.reload()
+        outcome = world.reloader.reload()
         world.go_on()
+        assert list(outcome.result.late) == ["performance.workers", "monitoring.http"]
     assert world.told[1] == evolve(FIRST, performance=Performance(max_retries=Count(1)))
     late = "changed by a restart only: performance.workers, monitoring.http"
     assert lines(events, "") == [

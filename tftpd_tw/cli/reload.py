@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 from tftpd_tw.service import control
+from tftpd_tw.service.reloading import Outcome
 
 PATIENCE = 60.0
 """Seconds to wait for the daemon's answer; a worker that hangs takes it ten to give up."""
@@ -33,18 +34,20 @@ def run(options: argparse.Namespace, _: list[str]) -> int:
     """Find it, ask it; the exit status."""
     try:
         pid = options.pid or _only_daemon()
-        problems = _ask(pid)
+        outcome = _ask(pid)
     except TimeoutError:
-        problems = [f"no answer within {PATIENCE:.0f} seconds; the daemon's log says what became of it"]
-    except (OSError, ValueError):
-        problems = ["the daemon ended before it answered"]
+        outcome = Outcome([f"no answer within {PATIENCE:.0f} seconds; the daemon's log says what became of it"])
+    except (OSError, ValueError, TypeError):
+        outcome = Outcome(["the daemon ended before it answered"])
     except _NotFoundError as error:
-        problems = [str(error)]
-    for problem in problems:
+        outcome = Outcome([str(error)])
+    for problem in outcome.problems:
         print(f"tftpd-tw reload: {problem}", file=sys.stderr)  # noqa: T201
-    if not problems:
-        print(f"reloaded (pid {pid})")  # noqa: T201
-    return 1 if problems else 0
+    if outcome.problems:
+        return 1
+    late = f", but for what takes a restart: {', '.join(outcome.late)}" if outcome.late else ""
+    print(f"reloaded (pid {pid}){late}")  # noqa: T201
+    return 0
 
 
 def _only_daemon() -> int:
@@ -56,7 +59,7 @@ def _only_daemon() -> int:
     return found[0]
 
 
-def _ask(pid: int) -> list[str]:
+def _ask(pid: int) -> Outcome:
     """The daemon's answer. Whoever else has taken its name is not believed."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(PATIENCE)
@@ -67,5 +70,4 @@ def _ask(pid: int) -> list[str]:
         if (owner := control.peer_of(connection).pid) != pid:
             raise _NotFoundError(f"the name of daemon {pid} is taken by process {owner}; send a SIGHUP")
         answer = b"".join(iter(lambda: connection.recv(1 << 16), b""))
-    problems: list[str] = json.loads(answer)["problems"]
-    return problems
+    return Outcome(**json.loads(answer))

@@ -3,8 +3,8 @@
 A signal says nothing back, and a number in a file may be that of another process by now. So a daemon on Linux
 listens on a Unix socket whose name is ``tftpd-tw/`` and its process id, in the abstract namespace: there is no
 file of it, it is gone with the process, and the kernel tells each end who is at the other. To connect is to ask
-for a reload; the answer is one JSON object, ``{"problems": [...]}``, and no problem means that it is done. Root
-is answered, and the user that the daemon runs as.
+for a reload; the answer is what became of it, ``{"problems": [...], "late": [...]}``. Root is answered, and the
+user that the daemon runs as.
 """
 
 import json
@@ -26,6 +26,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from tftpd_tw.service.reloading import Outcome
+
 log = Logger()
 
 PREFIX = "tftpd-tw/"
@@ -35,7 +37,7 @@ MOST_PROBLEMS = 100
 
 _CREDENTIALS = struct.Struct("=iII")
 
-Reload = Callable[[], "Deferred[list[str]]"]
+Reload = Callable[[], "Deferred[Outcome]"]
 
 
 @frozen
@@ -115,7 +117,7 @@ class ControlService(Service):
         if peer_of(connection).uid in (0, os.geteuid()):
             self._reload().addCallback(self._answer, connection)
         else:
-            self._answer([f"only root and uid {os.geteuid()} may have this daemon reload"], connection)
+            self._answer(Outcome([f"only root and uid {os.geteuid()} may have this daemon reload"]), connection)
 
     def connectionLost(self, reason: Failure) -> None:
         """The reactor is stopping."""
@@ -124,6 +126,7 @@ class ControlService(Service):
         """A name for the log."""
         return "control"
 
-    def _answer(self, problems: list[str], connection: socket.socket) -> None:
+    def _answer(self, outcome: Outcome, connection: socket.socket) -> None:
+        answer = {"problems": outcome.problems[:MOST_PROBLEMS], "late": outcome.late}
         with connection, suppress(OSError):  # it may not have waited
-            connection.sendall(json.dumps({"problems": problems[:MOST_PROBLEMS]}).encode())
+            connection.sendall(json.dumps(answer).encode())

@@ -7,10 +7,10 @@ together by the next one, which sees what they want seen.
 
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from attrs import evolve
+from attrs import evolve, frozen
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -32,6 +32,16 @@ Apply = Callable[[Configuration], Awaitable[None]]
 InThread = Callable[[Callable[[], Any]], "Deferred[Any]"]
 
 
+@frozen
+class Outcome:
+    """What became of a reload."""
+
+    problems: Sequence[str] = ()
+    """What is wrong, in lines. There are none if the settings were taken."""
+    late: Sequence[str] = ()
+    """The names of settings that were taken as they were before, since others take a restart."""
+
+
 class Reloader:
     """Keeps ``configuration`` up to date.
 
@@ -47,7 +57,7 @@ class Reloader:
         in_thread: InThread,
         *,
         began: Callable[[], None],
-        ended: Callable[[list[str]], None],
+        ended: Callable[[Sequence[str]], None],
         now: Callable[[], float] = time.time,
     ) -> None:
         self.configuration = configuration
@@ -62,14 +72,12 @@ class Reloader:
         self._began = began
         self._ended = ended
         self._now = now
-        self._asked: list[Deferred[list[str]]] = []
+        self._asked: list[Deferred[Outcome]] = []
         self._under_way = False
 
-    def reload(self) -> "Deferred[list[str]]":
-        """Read everything again; fires with what is wrong, in lines, of which there are none if it was taken.
-        Never fails.
-        """
-        asked: Deferred[list[str]] = Deferred()
+    def reload(self) -> "Deferred[Outcome]":
+        """Read everything again. Never fails."""
+        asked: Deferred[Outcome] = Deferred()
         self._asked.append(asked)
         if not self._under_way:
             self._begin()
@@ -81,35 +89,35 @@ class Reloader:
         self._began()
         Deferred.fromCoroutine(self._once()).addCallback(self._finish, asked)
 
-    def _finish(self, problems: list[str], asked: "list[Deferred[list[str]]]") -> None:
+    def _finish(self, outcome: Outcome, asked: "list[Deferred[Outcome]]") -> None:
         self._under_way = False
-        self.successful, self.at = not problems, self._now()
-        for problem in problems:
+        self.successful, self.at = not outcome.problems, self._now()
+        for problem in outcome.problems:
             log.error("not reloaded, the settings stay as they were: {problem}", problem=problem)
-        self._ended(problems)
+        self._ended(outcome.problems)
         for each in asked:
-            each.callback(problems)
+            each.callback(outcome)
         if self._asked and not self._under_way:
             self._begin()
 
-    async def _once(self) -> list[str]:
+    async def _once(self) -> Outcome:
         before = self.configuration
         try:
             found = await self._in_thread(self._read)
             new, late = without_restart(before, found)
             await self._apply(new)
         except ConfigurationError as error:
-            return error.problems
+            return Outcome(error.problems)
         except OpenError as error:
-            return [error.text]
+            return Outcome([error.text])
         except Exception:
             log.failure("The settings could not be changed")
-            return ["an error of the daemon's own; see its log"]
+            return Outcome(["an error of the daemon's own; see its log"])
         self.configuration = new
         log.info("reloaded; changed: {names}", names=", ".join(changed(before, new)) or "nothing")
         if late:
             log.warn("changed by a restart only: {names}", names=", ".join(late))
-        return []
+        return Outcome(late=late)
 
 
 def changed(before: Configuration, after: Configuration) -> list[str]:

@@ -9,7 +9,7 @@ and so works in a chroot too.
 import os
 import socket
 import time
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, MutableMapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -119,7 +119,7 @@ class NotifyService(Service):
         """The settings are being read again."""
         self._systemd.tell("RELOADING=1", f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
 
-    def reloaded(self, problems: list[str]) -> None:
+    def reloaded(self, problems: Sequence[str]) -> None:
         """They have been, or not."""
         self._problem = f"; not reloaded: {problems[0]}" if problems else ""
         self._systemd.tell("READY=1", self._status())
