@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from time import monotonic
+from urllib.error import HTTPError
 
 import pytest
 from attrs import frozen
@@ -213,6 +214,18 @@ def test_a_worker_that_hangs(daemon: Daemon) -> None:
     finally:
         os.kill(pid, signal.SIGCONT)
     daemon.wait_until(lambda: daemon.metric("tftp_workers_unresponsive") == 0)
+
+
+def test_nobody_serves(daemon: Daemon) -> None:
+    """Whoever watches is told so, until somebody does again."""
+    assert daemon.get("/healthz") == "ok\n"
+    for pid in workers(daemon).values():
+        os.kill(pid, signal.SIGKILL)
+    assert soon(lambda: daemon.output.count("next one starts") == 2)
+    with pytest.raises(HTTPError, match="503"):
+        daemon.get("/healthz")
+    daemon.wait_until(lambda: daemon.metric("tftp_workers") == 2)
+    assert daemon.get("/healthz") == "ok\n"
 
 
 @pytest.mark.parametrize("everybody", [False, True], ids=["daemon", "everybody"])

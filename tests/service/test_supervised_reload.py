@@ -189,7 +189,7 @@ def test_other_addresses(
         process.says(changed="")
     assert reload.taken
     assert any("serving" in line and "127.0.0.3" in line for line in lines(events, "serving"))
-    assert lines(events, "no longer") == ["no longer serving on UDP 127.0.0.1:0"]
+    assert lines(events, "closed") == [f"closed UDP {going}; transfers that began there go on"]
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
         free.bind(going[:2])
     reactor.processes[0].dies(9)
@@ -264,6 +264,7 @@ def test_stopping_meanwhile(crew: WorkersService, reactor: Reactor, configuratio
         process.dies()
     assert stopped.called
     assert reload.why_not == "the daemon is stopping"
+    assert Reload(crew, configuration).why_not == "the daemon is stopping"
     assert crew.ports.addresses == []
     assert reactor.getDelayedCalls() == []
 

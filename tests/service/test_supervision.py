@@ -31,6 +31,8 @@ def test_what_a_worker_gets(start: Start, reactor: Reactor, configuration: Confi
         assert "" not in process.environment["PYTHONPATH"].split(os.pathsep)
         assert {key: process.descriptors[key] for key in range(4)} == {0: "w", 1: "r", 2: "r", REPLIES: "r"}
         assert os.path.samestat(os.fstat(process.descriptors[FOLDER]), os.stat(configuration.filesystem.root))
+        # The daemon has only its own end of the passage.
+        assert (process.protocol.far_end.fileno(), process.protocol.passage.fileno() >= 0) == (-1, True)
         orders = Assignment.from_line(process.written)
         assert (orders.number, orders.sockets, orders.cpu) == (number, 2, None)
         # Only one of them answers broadcasts, which the kernel gives to all.

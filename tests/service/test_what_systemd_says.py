@@ -248,7 +248,7 @@ def test_stopped_before_it_was_ready(notes: Notes, reactor: Reactor) -> None:
     """Then it never is."""
     ready: Deferred[None] = Deferred()
     for started in (False, True):
-        given = taken(NOTIFY_SOCKET=notes.address)
+        given = taken(NOTIFY_SOCKET=notes.address, WATCHDOG_USEC="6000000")
         service = NotifyService(reactor, given, lambda: 0, lambda: ready)
         service.startService()
         if started:
@@ -256,7 +256,8 @@ def test_stopped_before_it_was_ready(notes: Notes, reactor: Reactor) -> None:
         service.stopService()
         reactor.start()
     ready.callback(None)
-    assert all(note.startswith("STOPPING") for note in notes.read())
+    assert [note.partition("\n")[0] for note in notes.read()] == ["STOPPING=1", "WATCHDOG=1", "STOPPING=1"]
+    assert reactor.getDelayedCalls() == []
 
 
 def test_a_daemon_that_went_to_the_background(notes: Notes, reactor: Reactor) -> None:

@@ -31,7 +31,7 @@ from tftpd_tw.service.control import ControlService
 from tftpd_tw.service.cpus import worker_count
 from tftpd_tw.service.opening import OpenError, cannot_listen
 from tftpd_tw.service.reloading import Read, Reloader, thread_runner
-from tftpd_tw.service.request_ports import Group, RequestPorts, bound
+from tftpd_tw.service.request_ports import Group, RequestPorts
 from tftpd_tw.service.signals import Signals
 from tftpd_tw.service.supervision import WorkersService
 from tftpd_tw.service.systemd import NotifyService, Systemd
@@ -100,8 +100,8 @@ class TftpService(Service):
             raise
         self._configuration = configuration
         self._serve_on(list(change.opened.values()))
-        for group in change.closing.values():
-            self._transfers.stop_listening(bound(group))
+        for address in change.gone:
+            self._transfers.stop_listening(address)
         self._ports.finish(change)
 
     def stopService(self) -> "Deferred[None]":
@@ -189,9 +189,8 @@ class Daemon(MultiService):
         return stopping.addBoth(stopped)
 
     def _reload(self) -> None:
-        if self.running:
-            log.info("SIGHUP: reading the settings again")
-            self._reloader.reload()
+        log.info("SIGHUP: reading the settings again")
+        self._reloader.reload()
 
     def _hurry(self) -> None:
         log.info("stopping at once")

@@ -37,6 +37,8 @@ class Change:
 
     opened: Mapping[Wanted, Group]
     closing: Mapping[Wanted, Group]
+    gone: Sequence[Address]
+    """Where those are that are to be closed."""
 
 
 class RequestPorts:
@@ -77,13 +79,13 @@ class RequestPorts:
         finally:
             _allow_beside(going, False)
         self._groups.update(opened)
-        return Change(opened, closing)
+        return Change(opened, closing, [bound(group) for group in closing.values()])
 
     def finish(self, change: Change) -> None:
         """Close what is not wanted any more."""
         self._drop(change.closing)
-        for host, port in change.closing:
-            log.info("no longer serving on UDP {address}", address=str(Address(host, port)))
+        for address in change.gone:
+            log.info("closed UDP {address}; transfers that began there go on", address=str(address))
 
     def undo(self, change: Change) -> None:
         """Close what has been opened."""

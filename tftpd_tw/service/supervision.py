@@ -179,6 +179,8 @@ class WorkersService(Service):
 
         :raises OpenError: that is not possible, and nothing has changed
         """
+        if not self.running:
+            raise OpenError("the daemon is stopping")
         before, ports = self._configuration, self.ports
         storage = folder = None
         if configuration.filesystem != before.filesystem:

@@ -144,8 +144,7 @@ class NotifyService(Service):
         loop.start(seconds).addErrback(lambda failure: log.failure("systemd is not told any more", failure))
 
     def _tell_status(self, _: object) -> None:
-        if self.running:
-            self._systemd.tell(self._status())
+        self._systemd.tell(self._status())
 
     def _status(self) -> str:
         return f"STATUS={self._active()} transfers in progress{self._problem}"

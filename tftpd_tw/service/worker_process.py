@@ -161,9 +161,8 @@ class WorkerProcess(ProcessProtocol):
             answer.callback(None)
 
     def _changed(self, why_not: str) -> None:
-        changed = self._changes.popleft()
-        if not changed.called:
-            changed.callback(why_not)
+        # One that was given up takes an answer that comes too late all the same.
+        self._changes.popleft().callback(why_not)
 
     def _answered(self, _: None) -> None:
         self.responsive = True
