@@ -193,7 +193,7 @@ class ServingTests(DaemonCase):
         assert os.listdir(self.root) == []
 
     async def test_other_settings(self) -> None:
-        """New requests get them, on new ports too, and old ports are closed; a transfer in progress goes on (F21)."""
+        """New requests get them, on new ports too, and old ports are closed; transfers go on (F21)."""
         (self.root / "file").write_bytes(b"content" * 1000)
         tree = self.start()
         tftp = tree.getServiceNamed("tftp")
