@@ -242,7 +242,9 @@ class ServingTests(DaemonCase):
         """After the end, and where there is no start."""
         tree = self.start()
         assert signal.getsignal(signal.SIGHUP) != signal.SIG_DFL
-        await tree.stopService()
+        stopped = tree.stopService()
+        assert tree._signals.stopping
+        await stopped
         assert signal.getsignal(signal.SIGHUP) == signal.SIG_DFL
         self.listening_on("192.0.2.1", 0)
         self.refusal()
