@@ -22,6 +22,7 @@ from tftpd_tw.service.daemon import make_service
 from tftpd_tw.service.folders import named_folders
 from tftpd_tw.service.opening import StartError
 from tftpd_tw.service.setting import Setting, settings
+from tftpd_tw.service.systemd import Systemd
 from tftpd_tw.service.transfers import prepare_process
 
 log = Logger()
@@ -34,10 +35,9 @@ class Options(usage.Options):
     longdesc = "Serves a folder by TFTP to boot loaders, phones, switches and boards, and its figures by HTTP."
 
     def __init__(self) -> None:
-        self._sources = Sources()
-        self._given: list[Callable[[], None]] = []
+        self._given: list[Callable[[Sources], None]] = []
         self.file: str | None = None
-        """The file that was read, if any; set by ``parseOptions``, like the next one."""
+        """The file that is read, if any; set by ``parseOptions``, like the next one."""
         self.configuration = Configuration()
         """What the options came to."""
         super().__init__()
@@ -59,25 +59,37 @@ class Options(usage.Options):
 
         :raises StartError: something is wrong; its text has a line for each mistake
         """
-        if self.file is None and os.path.exists(DEFAULT_FILE):
-            self.file = DEFAULT_FILE
         try:
-            if self.file is not None:
-                self._sources.add_file(self.file)
-            for add in self._given:
-                add()
-            self.configuration = self._sources.configuration()
+            self.configuration = self.read()
         except ConfigurationError as error:
             raise StartError("\ntftpd: ".join(error.problems)) from None
-        if not self.configuration.filesystem.root:
-            raise StartError("--root: missing; name the folder to serve")
+        if self.file is not None:
+            # For the next time, when this may be another folder.
+            self.file = os.path.abspath(self.file)
+
+    def read(self) -> Configuration:
+        """What the file, as it is now, and the command line come to; in any thread, and any number of times.
+
+        :raises ConfigurationError: something is wrong
+        """
+        sources = Sources()
+        if self.file is None and os.path.exists(DEFAULT_FILE):
+            self.file = DEFAULT_FILE
+        if self.file is not None:
+            sources.add_file(self.file)
+        for add in self._given:
+            add(sources)
+        configuration: Configuration = sources.configuration()
+        if not configuration.filesystem.root:
+            raise ConfigurationError(["--root: missing; name the folder to serve"])
         missing = [
-            self._sources.told(path, f"there is no folder {base}")
-            for path, base in named_folders(self.configuration)
+            sources.told(path, f"there is no folder {base}")
+            for path, base in named_folders(configuration)
             if not os.path.isdir(base)
         ]
         if missing:
-            raise StartError("\ntftpd: ".join(missing))
+            raise ConfigurationError(missing)
+        return configuration
 
 
 def _method(setting: Setting) -> Callable[..., None]:
@@ -85,7 +97,7 @@ def _method(setting: Setting) -> Callable[..., None]:
     option = f"--{setting.about.option}"
 
     def given(self: Options, value: str) -> None:
-        self._given.append(lambda: self._sources.add_option(option, setting, value))
+        self._given.append(lambda sources: sources.add_option(option, setting, value))
 
     def switched_on(self: Options) -> None:
         given(self, "true")
@@ -104,10 +116,13 @@ Options.opt_p = Options.opt_port  # type: ignore[attr-defined]
 
 
 def makeService(options: Options) -> MultiService:
-    """The service for ``options``, on the global reactor: this is twistd's process."""
+    """The service for ``options``, on the global reactor: this is twistd's process.
+
+    :raises OpenError: what systemd has passed cannot be used
+    """
     from twisted.internet import reactor
 
     prepare_process(reactor)
     if options.file is not None:
         log.info("settings of {file}", file=options.file)
-    return make_service(options.configuration, reactor)
+    return make_service(options.configuration, reactor, options.read, Systemd.take(os.environ))

@@ -1,8 +1,11 @@
 """SIGTERM while transfers run (F22)."""
 
+import os
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from time import monotonic
 
 import pytest
 from running import Daemon, ack, data, request, serving, udp
@@ -48,9 +51,14 @@ def test_a_transfer_that_gets_on_is_finished(daemon: Daemon) -> None:
     assert (daemon.root / "new").read_bytes() == b"all"
 
 
-def test_a_transfer_that_hangs_is_ended(daemon: Daemon) -> None:
-    """When its time is over it gets an ERROR, and nothing half written is left (C114)."""
+def test_a_transfer_that_hangs_is_ended(engine: str, tmp_path: Path) -> None:
+    """After ``drain_timeout`` it gets an ERROR, and nothing half written is left (C114)."""
+    file = tmp_path / "tftpd.yaml"
+    file.write_text("performance: {drain_timeout: 500ms}\n")
     with ExitStack() as stack:
+        options = ("--config", str(file), "--uploads", "overwrite")
+        daemon = stack.enter_context(serving(tmp_path / "root", engine, *options))
+        (daemon.root / "file").write_bytes(BLOCK * 3)
         reader, writer = (stack.enter_context(udp()) for _ in range(2))
         reader.sendto(request(1, b"file"), ("127.0.0.1", daemon.port))
         assert reader.recv(1024) == data(1, BLOCK)
@@ -65,9 +73,56 @@ def test_a_transfer_that_hangs_is_ended(daemon: Daemon) -> None:
             while packet == repeated:
                 packet = sock.recv(1024)
             assert packet == b"\0\5\0\0Server is stopping\0"
-    assert daemon.wait() == -15
+        assert daemon.wait() == -15
+    assert "stopping: 2 transfers have 0.5 seconds" in daemon.output
     assert daemon.output.count("reason=server-stopping") == 2
     assert [path.name for path in daemon.root.iterdir()] == ["file"]
+
+
+def test_an_upload_that_is_finished_meanwhile(daemon: Daemon) -> None:
+    """It is the last thing that is waited for: not its client, who may have missed the last ACK."""
+    with udp() as writer:
+        writer.sendto(request(2, b"new"), ("127.0.0.1", daemon.port))
+        _, peer = writer.recvfrom(1024)
+        daemon.stop()
+        daemon.wait_for_line("stopping: 1 transfers have 10 seconds")
+        began = monotonic()
+        writer.sendto(data(1, b"all"), peer)
+        assert writer.recv(1024) == ack(1)
+        assert daemon.wait() == -15
+    assert monotonic() - began < 1.5
+    assert (daemon.root / "new").read_bytes() == b"all"
+
+
+@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal(second: int, daemon: Daemon) -> None:
+    """It ends all at once: the client is told, and there is no traceback."""
+    with udp() as reader:
+        reader.sendto(request(1, b"file"), ("127.0.0.1", daemon.port))
+        assert reader.recv(1024) == data(1, BLOCK)
+        daemon.stop()
+        daemon.wait_for_line("stopping: 1 transfers have 10 seconds")
+        began = monotonic()
+        daemon.process.send_signal(second)
+        while (packet := reader.recv(1024)) == data(1, BLOCK):
+            pass
+        assert packet == b"\0\5\0\0Server is stopping\0"
+        assert daemon.wait() == -15
+    assert monotonic() - began < 3
+    assert "] stopping at once" in daemon.output
+    assert "Traceback" not in daemon.output
+
+
+def test_two_signals_at_the_same_time(daemon: Daemon) -> None:
+    """Both may be there before the reactor has begun to stop."""
+    with udp() as reader:
+        reader.sendto(request(1, b"file"), ("127.0.0.1", daemon.port))
+        assert reader.recv(1024) == data(1, BLOCK)
+        os.kill(daemon.process.pid, signal.SIGSTOP)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCONT):
+            os.kill(daemon.process.pid, number)
+        assert daemon.wait(5) in (-signal.SIGINT, -signal.SIGTERM)
+    assert "Traceback" not in daemon.output
 
 
 def test_an_idle_daemon_ends_at_once(daemon: Daemon) -> None:

@@ -10,6 +10,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from time import monotonic
+from urllib.error import HTTPError
 
 import pytest
 from attrs import frozen
@@ -214,6 +216,18 @@ def test_a_worker_that_hangs(daemon: Daemon) -> None:
     daemon.wait_until(lambda: daemon.metric("tftp_workers_unresponsive") == 0)
 
 
+def test_nobody_serves(daemon: Daemon) -> None:
+    """Whoever watches is told so, until somebody does again."""
+    assert daemon.get("/healthz") == "ok\n"
+    for pid in workers(daemon).values():
+        os.kill(pid, signal.SIGKILL)
+    assert soon(lambda: daemon.output.count("next one starts") == 2)
+    with pytest.raises(HTTPError, match="503"):
+        daemon.get("/healthz")
+    daemon.wait_until(lambda: daemon.metric("tftp_workers") == 2)
+    assert daemon.get("/healthz") == "ok\n"
+
+
 @pytest.mark.parametrize("everybody", [False, True], ids=["daemon", "everybody"])
 def test_stopping(daemon: Daemon, everybody: bool) -> None:
     """SIGTERM, to the daemon or by a service manager to all: transfers are finished and no process is left."""
@@ -226,11 +240,8 @@ def test_stopping(daemon: Daemon, everybody: bool) -> None:
                     os.kill(pid, signal.SIGTERM)
             for number in (1, 2):
                 daemon.wait_for_line(rf"worker {number}\] stopping: \d+ transfers have 10 seconds")
-            late = stack.enter_context(udp())
-            late.connect(("127.0.0.1", daemon.port))
-            late.send(request(1, b"file"))
-            with pytest.raises(ConnectionRefusedError):
-                late.recv(1024)
+            # Each process has closed its sockets when it has heard; the daemon may be the last to do so.
+            assert soon(lambda: refused(daemon.port))
             for client in clients.values():
                 client.finish()
             # The others, that were only begun to find a worker, are ended when the time is over.
@@ -239,6 +250,40 @@ def test_stopping(daemon: Daemon, everybody: bool) -> None:
     for number in (1, 2):
         assert f"worker {number}] read completed" in daemon.output
     assert "next one starts" not in daemon.output
+
+
+def test_a_second_signal(daemon: Daemon) -> None:
+    """It ends all workers at once, and their clients are told (F22)."""
+    with watched(*workers(daemon).values()) as watches, ExitStack() as stack:
+        clients = one_of_each(stack, daemon)
+        daemon.stop()
+        for number in (1, 2):
+            daemon.wait_for_line(rf"worker {number}\] stopping: \d+ transfers have 10 seconds")
+        began = monotonic()
+        daemon.stop()
+        for client in clients.values():
+            while (packet := client.sock.recv(1024)) == data(1, BLOCK):
+                pass  # it was repeated meanwhile
+            assert packet == b"\0\5\0\0Server is stopping\0"
+        assert daemon.wait() == -15
+        assert ended(watches)
+    assert monotonic() - began < 3
+    assert "next one starts" not in daemon.output
+
+
+def refused(port: int) -> bool:
+    """Whether nobody listens any more."""
+    with udp() as late:
+        late.settimeout(0.2)
+        late.connect(("127.0.0.1", port))
+        late.send(request(1, b"file"))
+        try:
+            late.recv(1024)
+        except ConnectionRefusedError:
+            return True
+        except TimeoutError:
+            return False
+        raise AssertionError("a late request was answered")
 
 
 def test_an_idle_daemon_ends_at_once(daemon: Daemon) -> None:

@@ -578,6 +578,42 @@ def test_drain_ends_what_takes_too_long():
     world.assert_nothing_left()
 
 
+@pytest.mark.parametrize("deferred", [False, True])
+def test_drain_does_not_stay_for_a_client_that_missed_the_last_ack(deferred):
+    """An upload that is stored while the server is stopping does not hold that up for the seconds that it would
+    stay otherwise; its last ACK has left (F22).
+    """
+    written = Deferred()
+    writer = CountingWriter()
+    if deferred:
+        writer.finish = lambda: written
+    world = World(lambda _: writer)
+    assert world.ask(wrq()) == "A0"
+    results = []
+    world.listener.drain(10.0).addCallback(results.append)
+    said = world.tell("D1/3")
+    if deferred:
+        assert (said, results) == ("", [])
+        written.callback(None)
+        said = world.quiet(0.05)
+    assert said == "A1"
+    assert results == [None]
+    assert world.ended_as() == [(Outcome.COMPLETED, "completed")]
+    world.assert_nothing_left()
+
+
+def test_ending_all_at_once():
+    """Whoever is in progress gets an ERROR, and a drain is over with them (F22)."""
+    world = World()
+    world.ask(rrq())
+    results = []
+    world.listener.drain(10.0).addCallback(results.append)
+    world.listener.end_all()
+    assert results == [None]
+    assert world.quiet(0.05) == "E0"
+    world.assert_nothing_left()
+
+
 # Terms
 
 V4, V6 = "192.0.2.100", "2001:db8::100"

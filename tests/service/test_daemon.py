@@ -2,6 +2,7 @@
 
 import errno
 import os
+import signal
 import socket
 from contextlib import closing
 from pathlib import Path
@@ -25,18 +26,20 @@ from tftpd_tw.backends.uploading import UploadPolicy
 from tftpd_tw.net.engines import ENGINES, PollEngine
 from tftpd_tw.net.reactor_engine import ReactorEngine
 from tftpd_tw.protocol.timing import Patience
-from tftpd_tw.service import opening, transfers
+from tftpd_tw.service import opening
 from tftpd_tw.service.config_file import ConfigurationError
 from tftpd_tw.service.config_reader import Sources
 from tftpd_tw.service.configuration import Configuration, Filesystem, Monitoring, Network, Performance
 from tftpd_tw.service.daemon import make_service
 from tftpd_tw.service.opening import OpenError, StartError
+from tftpd_tw.service.transfers import Transfers
 from tftpd_tw.service.treatment import make_terms
 from tftpd_tw.service.value_types import (
     FIT_MTU,
     HTTP_OFF,
     BlockSize,
     Count,
+    DrainTime,
     Engine,
     Folder,
     Host,
@@ -109,13 +112,13 @@ class TreeTests(DaemonCase):
         """Each service can be found by its name."""
         tree = make_service(self.configuration, reactor)
         assert tree.name == "tftpd"
-        assert [service.name for service in tree] == ["tftp", "http"]
+        assert [service.name for service in tree] == ["tftp", "http", "control", "systemd"]
         assert tree.getServiceNamed("http").parent is tree
 
     def test_no_http(self) -> None:
         """Switched off, there is none."""
         configuration = evolve(self.configuration, monitoring=Monitoring(HTTP_OFF))
-        assert [service.name for service in make_service(configuration, reactor)] == ["tftp"]
+        assert "http" not in [service.name for service in make_service(configuration, reactor)]
 
     def test_terms(self) -> None:
         """Each setting of the section reaches the transfers."""
@@ -170,7 +173,8 @@ class ServingTests(DaemonCase):
 
     async def test_stopping_ends_what_does_not_finish(self) -> None:
         """When the time is over the client is told so, and its upload leaves nothing (F22, C114)."""
-        self.patch(transfers, "DRAIN_SECONDS", 0.1)
+        performance = evolve(self.configuration.performance, drain_timeout=DrainTime(0.1))
+        self.configuration = evolve(self.configuration, performance=performance)
         tree = self.start()
         with udp() as sock:
             sock.sendto(request(2, b"half"), ("127.0.0.1", self.port))
@@ -184,6 +188,64 @@ class ServingTests(DaemonCase):
                 packet = sock.recv(1024)
             assert packet == b"\x00\x05\x00\x00Server is stopping\x00"
         assert os.listdir(self.root) == []
+
+    async def test_other_settings(self) -> None:
+        """New requests get them, on new ports too, and old ports are closed; transfers go on (F21)."""
+        (self.root / "file").write_bytes(b"content" * 1000)
+        tree = self.start()
+        tftp = tree.getServiceNamed("tftp")
+        old = self.port
+        with udp() as sock:
+            sock.sendto(request(1, b"file"), ("127.0.0.1", old))
+            first, peer = await deferToThread(sock.recvfrom, 1024)
+            network = Network((Host("127.0.0.2"),), Port(0))
+            performance = evolve(self.configuration.performance, block_size=BlockSize(100))
+            await tftp.reload(evolve(self.configuration, network=network, performance=performance))
+            sock.sendto(ack(1), peer)
+            packet = await deferToThread(sock.recv, 1024)
+            while packet == first:  # it may have been repeated
+                packet = await deferToThread(sock.recv, 1024)
+            assert packet.startswith(data(2, b""))
+            sock.sendto(b"\0\5\0\0enough\0", peer)
+        assert self.port != old
+        with udp() as sock:
+            sock.sendto(request(1, b"file", blksize=512), ("127.0.0.2", self.port))
+            packet, peer = await deferToThread(sock.recvfrom, 1024)
+            assert packet == b"\0\6blksize\x00100\0"
+            sock.sendto(b"\0\5\0\0enough\0", peer)
+        assert free("127.0.0.1", old)
+
+    async def test_settings_that_cannot_be_taken(self) -> None:
+        """Nothing changes, and a port that was opened for them is closed."""
+        (self.root / "file").write_bytes(b"content")
+        tree = self.start()
+        tftp = tree.getServiceNamed("tftp")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.bind(("127.0.0.2", 0))
+            new = sock.getsockname()[1]
+
+        def refuse(_: object, __: object) -> None:
+            raise OpenError("no")
+
+        with patch.object(Transfers, "reload", refuse), pytest.raises(OpenError):
+            await tftp.reload(evolve(self.configuration, network=Network((Host("127.0.0.2"),), Port(new))))
+        assert free("127.0.0.2", new)
+        assert await self.fetch(b"file") == b"content"
+        await tree.stopService()
+        with pytest.raises(OpenError, match="the daemon is stopping"):
+            await tftp.reload(self.configuration)
+
+    async def test_signals_are_given_back(self) -> None:
+        """After the end, and where there is no start."""
+        tree = self.start()
+        assert signal.getsignal(signal.SIGHUP) != signal.SIG_DFL
+        stopped = tree.stopService()
+        assert tree._signals.stopping
+        await stopped
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_DFL
+        self.listening_on("192.0.2.1", 0)
+        self.refusal()
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_DFL
 
 
 class ServingByTheReactorTests(ServingTests):
@@ -270,7 +332,7 @@ class WithoutIpv6Tests(DaemonCase):
         (self.root / "file").write_bytes(b"content")
         self.listening_on("::", 0)
 
-        def bind(host: str, port: int) -> socket.socket:
+        def bind(host: str, port: int, *, beside: bool = False) -> socket.socket:
             if ":" in host:
                 raise os_error(errno.EAFNOSUPPORT)
             return real_bind(host, port)
@@ -292,6 +354,16 @@ class WithoutIpv6Tests(DaemonCase):
         errors = [os_error(errno.EAFNOSUPPORT), os_error(errno.EADDRINUSE)]
         with patch.object(opening, "bind_request_socket", side_effect=errors):
             assert "UDP 0.0.0.0:69: Address already in use" in self.refusal()
+
+
+def free(host: str, port: int) -> bool:
+    """Whether nobody has it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        try:
+            sock.bind((host, port))
+        except OSError:
+            return False
+    return True
 
 
 def os_error(number: int) -> OSError:

@@ -8,6 +8,8 @@ from prometheus_client import Metric
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.logger import globalLogPublisher
 from twisted.python.failure import Failure
 from twisted.web.test.requesthelper import DummyRequest
 
@@ -211,6 +213,34 @@ def test_the_format_that_is_asked_for(get: Callable[..., DummyRequest]) -> None:
 def test_health(get: Callable[..., DummyRequest]) -> None:
     """Whoever answers is alive."""
     assert b"".join(get(b"healthz").written) == b"ok\n"
+
+
+def test_ill_health() -> None:
+    """Where nobody serves, whoever watches is told so."""
+    page = make_site(healthy=lambda: False).resource.getChildWithDefault(b"healthz", None)
+    request = DummyRequest([b"healthz"])
+    request.render(page)
+    assert (request.responseCode, request.written) == (503, [b"nobody serves\n"])
+
+
+def test_only_the_head(network: MemoryNetwork) -> None:
+    """HEAD is answered like GET, without the page, and without a line in the log."""
+    site = make_site(TransferCollector(network.records))  # type: ignore[arg-type]
+    events: list[object] = []
+    globalLogPublisher.addObserver(events.append)
+    try:
+        for path in (b"/metrics", b"/healthz"):
+            transport = StringTransport()
+            protocol = site.buildProtocol(None)
+            protocol.makeConnection(transport)
+            protocol.dataReceived(b"HEAD " + path + b" HTTP/1.0\r\n\r\n")
+            head, _, body = transport.value().partition(b"\r\n\r\n")
+            assert head.startswith((b"HTTP/1.0 200 OK", b"HTTP/1.1 200 OK"))
+            assert b"Content-Length: " in head
+            assert body == b""
+    finally:
+        globalLogPublisher.removeObserver(events.append)
+    assert events == []
 
 
 def test_no_other_page(get: Callable[..., DummyRequest]) -> None:

@@ -11,10 +11,10 @@ from worker_kit import Events, Reactor, Start, bound, lines
 
 from tftpd_tw.service import opening, supervision
 from tftpd_tw.service.configuration import Configuration, Network, Performance
-from tftpd_tw.service.messages import FIRST_FOLDER, REPLIES, Assignment
+from tftpd_tw.service.messages import FIRST_FOLDER, NEW_SOCKETS, REPLIES, Assignment
 from tftpd_tw.service.opening import OpenError, open_request_sockets
 from tftpd_tw.service.sharing import share_of_worker
-from tftpd_tw.service.supervision import KILL_AFTER
+from tftpd_tw.service.supervision import STOP_WITHIN
 from tftpd_tw.service.value_types import Host, Port
 
 FIRST_SOCKET = FIRST_FOLDER + 1
@@ -30,6 +30,8 @@ def test_what_a_worker_gets(start: Start, reactor: Reactor, configuration: Confi
         assert "" not in process.environment["PYTHONPATH"].split(os.pathsep)
         assert {key: process.descriptors[key] for key in range(4)} == {0: "w", 1: "r", 2: "r", REPLIES: "r"}
         assert os.path.samefile(process.descriptors[FIRST_FOLDER], configuration.filesystem.root)
+        # The daemon has only its own end of the passage.
+        assert (process.protocol.far_end.fileno(), process.protocol.passage.fileno() >= 0) == (-1, True)
         orders = Assignment.from_line(process.written)
         assert (orders.number, orders.sockets, orders.cpu) == (number, 2, None)
         assert orders.configuration == share_of_worker(configuration, number, 2)
@@ -100,10 +102,9 @@ def test_the_sockets_stay(start: Start, reactor: Reactor) -> None:
         reactor.processes[1].dies(9)
         reactor.processes[0].dies(9)
         reactor.advance(1)
-    assert [process.descriptors for process in reactor.processes[2:]] == [
-        before,
-        reactor.processes[0].descriptors,
-    ]
+    for old, new in zip((before, reactor.processes[0].descriptors), reactor.processes[2:], strict=True):
+        # But for the passage, which each process has for itself.
+        assert new.descriptors | {NEW_SOCKETS: None} == old | {NEW_SOCKETS: None}
     waiting = []
     for process in reactor.processes[2:]:
         with socket.socket(fileno=os.dup(process.descriptors[FIRST_SOCKET])) as sock:
@@ -150,7 +151,7 @@ def test_one_that_does_not_stop(start: Start, reactor: Reactor, events: Events) 
     stopped = service.stopService()
     first, second = reactor.processes
     first.dies()
-    reactor.advance(KILL_AFTER - 0.1)
+    reactor.advance(10.0 + STOP_WITHIN - 0.1)
     assert second.signals == ["TERM"]
     reactor.advance(0.1)
     assert second.signals == ["TERM", "KILL"]
@@ -201,7 +202,7 @@ def test_workers_that_cannot_share(monkeypatch: pytest.MonkeyPatch) -> None:
     """The line names the option."""
     bind = opening.bind_request_socket
 
-    def alone(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    def alone(host: str, port: int, *, shared: bool = False, beside: bool = False) -> socket.socket:
         if shared:
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         return bind(host, port)

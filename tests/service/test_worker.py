@@ -18,11 +18,21 @@ from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
-from tftpd_tw.service import transfers, worker
+from tftpd_tw.interfaces import Address
+from tftpd_tw.service import worker
 from tftpd_tw.service.configuration import Configuration, Filesystem, Network, Performance
-from tftpd_tw.service.messages import ASK_FIGURES, LONGEST_LINE, Assignment, Lines, pack_event, unpack_event
-from tftpd_tw.service.opening import open_request_sockets
-from tftpd_tw.service.value_types import Engine, Folder
+from tftpd_tw.service.messages import (
+    ASK_FIGURES,
+    HURRY,
+    LONGEST_LINE,
+    Assignment,
+    Change,
+    Lines,
+    pack_event,
+    unpack_event,
+)
+from tftpd_tw.service.opening import OpenError, open_request_sockets
+from tftpd_tw.service.value_types import BlockSize, DrainTime, Engine, Folder
 from tftpd_tw.service.worker import Worker
 from tftpd_tw.telemetry.totals import Totals
 
@@ -126,7 +136,8 @@ class WorkerCase(TestCase):
 
     async def test_its_daemon_is_gone(self) -> None:
         """The pipe closes: it ends, after what is in progress."""
-        self.patch(transfers, "DRAIN_SECONDS", 0.1)
+        performance = evolve(self.configuration.performance, drain_timeout=DrainTime(0.1))
+        self.configuration = evolve(self.configuration, performance=performance)
         self.begin()
         with udp() as sock:
             sock.sendto(request(1, b"file"), ("127.0.0.1", self.port))
@@ -136,6 +147,80 @@ class WorkerCase(TestCase):
             assert not self.reactor.stopped
             while not self.reactor.stopped:
                 await deferLater(real_reactor, 0.01)
+        assert self.reactor.stopped == 1
+
+    def changed(self, addresses: "tuple[Address, ...]", new_sockets: int = 0) -> str:
+        """Have it change to ``configuration``; what it says."""
+        self.worker.dataReceived(Change(self.configuration, addresses, new_sockets).line())
+        [answer] = self.said()
+        text: str = answer["changed"]
+        return text
+
+    async def test_other_settings(self) -> None:
+        """It says that it has them, and new requests get them (F21)."""
+        self.begin()
+        self.said()
+        performance = Performance(BlockSize(100), engine=self.engine)
+        self.configuration = evolve(self.configuration, performance=performance)
+        assert self.changed((Address("127.0.0.1", self.port),)) == ""
+        with udp() as sock:
+            sock.sendto(request(1, b"file", blksize=512), ("127.0.0.1", self.port))
+            assert await deferToThread(sock.recv, 1024) == b"\0\6blksize\x00100\0"
+            self.worker.end()
+            self.worker.dataReceived(HURRY)
+        assert self.reactor.stopped == 1
+
+    async def test_other_sockets(self) -> None:
+        """New ones come over the passage; one that is not wanted any more is closed."""
+        self.begin()
+        self.said()
+        old = self.port
+        near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.patch(worker, "NEW_SOCKETS", far.fileno())
+        with near, far:
+            [[new]] = open_request_sockets(self.configuration.network)
+            with new:
+                socket.send_fds(near, [b"s"], [new.fileno()])
+                self.port = new.getsockname()[1]
+            assert self.changed((Address("127.0.0.1", self.port),), 1) == ""
+        await deferToThread(self.exchange)
+        with udp() as sock:
+            sock.connect(("127.0.0.1", old))
+            sock.send(request(1, b"file"))
+            with pytest.raises(ConnectionRefusedError):
+                sock.recv(1024)
+        self.worker.end()
+
+    def test_settings_that_it_cannot_have(self) -> None:
+        """It says why, and serves where it did."""
+        self.begin()
+        self.said()
+        here = "127.0.0.1", self.port
+        errors: list[Exception] = [OpenError("no"), ZeroDivisionError()]
+
+        def fail(_: object, __: object) -> None:
+            raise errors.pop(0)
+
+        self.patch(worker.Transfers, "reload", fail)
+        assert self.changed(()) == "no"
+        events: list[Any] = []
+        self.patch(worker, "log", Logger(observer=events.append, namespace="test"))
+        assert self.changed(()) == "worker 1 has an error; see above"
+        assert [event["log_format"] for event in events] == ["The settings cannot be changed"]
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other, pytest.raises(OSError, match="in use"):
+            other.bind(here)
+        self.worker.end()
+
+    async def test_in_a_hurry(self) -> None:
+        """It ends at once, and its transfers are told."""
+        self.begin()
+        with udp() as sock:
+            sock.sendto(request(1, b"file"), ("127.0.0.1", self.port))
+            assert await deferToThread(sock.recv, 1024) == data(1, b"content")
+            self.worker.end()
+            assert not self.reactor.stopped
+            self.worker.dataReceived(HURRY)
+            assert sock.recv(1024) == b"\0\5\0\0Server is stopping\0"
         assert self.reactor.stopped == 1
 
     def test_it_is_ended_before_it_began(self) -> None:

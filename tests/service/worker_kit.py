@@ -45,6 +45,11 @@ class Process:
             raise ProcessExitedAlready
         self.signals.append(name)
 
+    def orders(self) -> list[bytes]:
+        """The lines that were written to it since the last look."""
+        written, self.written = self.written, b""
+        return written.splitlines(keepends=True)
+
     def says(self, **message: Any) -> None:
         """A message comes from it."""
         self.protocol.childDataReceived(REPLIES, encode(message))

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from tftpd_tw import __version__
-from tftpd_tw.cli import check, serve
+from tftpd_tw.cli import check, reload, serve
 from tftpd_tw.cli import map as map_command
 
 
@@ -17,6 +17,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     serve.add_parser(commands)
     check.add_parser(commands)
     map_command.add_parser(commands)
+    reload.add_parser(commands)
     options, rest = parser.parse_known_args(sys.argv[1:] if arguments is None else arguments)
     if rest and options.run is not serve.run:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")

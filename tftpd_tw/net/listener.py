@@ -58,8 +58,16 @@ class Listener:
         address: Address = socket.address
         return address
 
+    def stop_listening(self, address: Address) -> None:
+        """Close the request port at ``address``; transfers that began there go on."""
+        for socket in [socket for socket in self._sockets if socket.address == address]:
+            self._sockets.remove(socket)
+            socket.close()
+
     def serve(self, server: Server, answer_broadcasts: bool) -> None:
-        """Treat requests that come from now on as ``server`` says, over the same engine."""
+        """Have ``server`` serve all requests from now on; transfers in progress stay with theirs. Both have the
+        same engine.
+        """
         self._server = server
         self._answer_broadcasts = answer_broadcasts
 
@@ -125,23 +133,23 @@ class Listener:
     def drain(self, seconds: float) -> "Deferred[None]":
         """Take no more requests, give transfers this long to finish and end the rest with an ERROR.
 
-        An upload that is stored does not wait for its client to have got the last ACK.
+        An upload that is stored, now or later, does not wait for its client to have got the last ACK.
 
         :returns: fires when none is left
         """
         self.close()
         for transfer in list(self._transfers):
-            if transfer.done:
-                transfer.abandon()
+            transfer.leave_when_done()
         if not self._transfers:
             return succeed(None)
         self._idle = Deferred()
         clock = self._server.engine.clock
-        timer = clock.callLater(seconds, self._end_all)
+        timer = clock.callLater(seconds, self.end_all)
         self._idle.addCallback(lambda _: timer.cancel() if timer.active() else None)
         return self._idle
 
-    def _end_all(self) -> None:
+    def end_all(self) -> None:
+        """End all transfers now, with an ERROR."""
         for transfer in list(self._transfers):
             transfer.fail(ServerStopping("the time to drain is over"))
             transfer.abandon()

@@ -127,6 +127,7 @@ class ServedTransfer:
         "_abandoned_for",
         "_began",
         "_clock",
+        "_leaving",
         "_on_over",
         "_opening",
         "_over",
@@ -157,6 +158,7 @@ class ServedTransfer:
         self._watch: IDelayedCall | None = None
         self._verified = False
         self._told = False
+        self._leaving = False
         self._abandoned_for = Reason.SUPERSEDED.value
         self._over = False
 
@@ -230,6 +232,12 @@ class ServedTransfer:
     def done(self) -> bool:
         """Whether its outcome is known, and it only stays for a client that missed the last ACK."""
         return self._session is not None and self._session.machine.state is State.DALLYING
+
+    def leave_when_done(self) -> None:
+        """Do not stay for a client that missed the last ACK, since the server is stopping."""
+        self._leaving = True
+        if self.done:
+            self.abandon()
 
     def give_way(self) -> None:
         """Stop without a word, since its client has not answered and its place is needed."""
@@ -383,6 +391,8 @@ class ServedTransfer:
         reason = self._abandoned_for if ended.reason == Reason.SUPERSEDED.value else ended.reason
         outcome = _OUTCOMES.get(reason, Outcome.FAILED)
         self._report(outcome, f"{reason}:{ended.code}" if reason == _PEER_ERROR else reason, detail)
+        if self._leaving and self.done:
+            self.abandon()
 
     def _report(self, outcome: Outcome, reason: str, detail: str) -> None:
         session = self._session

@@ -51,12 +51,13 @@ def family_of(host: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
-def bind_request_socket(host: str, port: int, *, shared: bool = False) -> socket.socket:
+def bind_request_socket(host: str, port: int, *, shared: bool = False, beside: bool = False) -> socket.socket:
     """A non-blocking socket on ``host`` and ``port`` that tells which address each request was sent to.
 
     ``::`` takes IPv4 as well.
 
     :param shared: join others on that address, of which each has ``SO_REUSEPORT`` set
+    :param beside: never mind others of which each has ``SO_REUSEADDR`` set, as it is on this one until it is bound
     :raises OSError: it cannot be bound
     """
     family = family_of(host)
@@ -64,13 +65,15 @@ def bind_request_socket(host: str, port: int, *, shared: bool = False) -> socket
     try:
         if family is socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, host != "::")
-            sock.setsockopt(socket.IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
-        if family is socket.AF_INET or host == "::":
-            sock.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
+        _tell_destination(sock)
         if shared:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         widen(sock)
+        if beside:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind((host, port))
+        if beside:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
     except BaseException:
         sock.close()
         raise
@@ -85,6 +88,34 @@ def widen(sock: socket.socket) -> None:
         with suppress(OSError):
             sock.setsockopt(socket.SOL_SOCKET, option, WAITING_REQUESTS)
             return
+
+
+def adopt_request_socket(descriptor: int) -> socket.socket:
+    """The socket with that number, which another program has bound, made like :func:`bind_request_socket`'s.
+
+    :raises ValueError: it is no bound UDP socket; it stays open
+    """
+    try:
+        sock = socket.socket(fileno=descriptor)
+    except OSError:
+        raise ValueError("it is no socket") from None
+    internet = sock.family in (socket.AF_INET, socket.AF_INET6)
+    if not internet or sock.type != socket.SOCK_DGRAM or not sock.getsockname()[1]:
+        sock.detach()
+        raise ValueError("it is no UDP socket that is bound to a port")
+    sock.setblocking(False)
+    sock.set_inheritable(False)
+    _tell_destination(sock)
+    return sock
+
+
+def _tell_destination(sock: socket.socket) -> None:
+    """Have each packet come with the address that it was sent to."""
+    if sock.family is socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
+        if sock.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY):
+            return
+    sock.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
 
 
 def bind_session_socket(local: Address, peer: Address) -> socket.socket:

@@ -78,6 +78,8 @@ says goes before it. Nothing has to be in it but `filesystem.root`, and not even
 * `tftpd-tw check FILE` names every mistake with its line, or prints all settings that the file leads to, as a
   file. `tftpd-tw check --example` prints a file with every key, its default and what it is for.
 * A mistake keeps the daemon from starting. An unknown key is a mistake, and so is one that is there twice.
+* `tftpd-tw reload`, or SIGHUP, has a running daemon read the file again. New requests are served by what it says
+  then; transfers in progress go on as they began. If there is a mistake in it, nothing changes.
 """
 
 
@@ -116,7 +118,9 @@ def _tables_of_items(name: str, model: type) -> Iterator[str]:
 
 
 def _elsewhere(told: About) -> str:
-    text = f" On the command line: `--{told.option}`." if told.option else ""
+    text = " A change takes a restart." if told.restart else ""
+    if told.option:
+        text += f" On the command line: `--{told.option}`."
     return f"{text} Also called `{'.'.join(told.other_name)}`." if told.other_name else text
 
 

@@ -22,6 +22,7 @@ from tftpd_tw.service.value_types import (
     ClientNetwork,
     Connections,
     Count,
+    DrainTime,
     Duration,
     Engine,
     Extension,
@@ -200,12 +201,14 @@ class Performance:
         "Processes that serve; `auto` is one for each CPU that the daemon may use. With 1 it is the daemon"
         " itself.",
         option="workers",
+        restart=True,
     )
     engine: Engine = setting(
         Engine("auto"),
         "How sockets are waited for: in a loop of our own (`poll`, Linux only) or in Twisted's (`reactor`);"
         " `auto` is the best that works.",
         option="engine",
+        restart=True,
     )
     read_ahead: Size = setting(
         Size(READ_AHEAD),
@@ -217,6 +220,7 @@ class Performance:
         False,
         "Pin each worker to one CPU, if there is more than one worker, instead of letting the kernel move them.",
         option="cpu-affinity",
+        restart=True,
     )
     mtu_slack: Slack = setting(
         Slack(0),
@@ -244,6 +248,11 @@ class Performance:
         Connections(1000),
         "Transfers at once; what is more gets no answer until there is room.",
         option="max-connections",
+    )
+    drain_timeout: DrainTime = setting(
+        DrainTime(10.0),
+        "How long running transfers may take to finish when the daemon is stopped; what is left gets an ERROR. A"
+        " second signal ends it at once.",
     )
 
 
@@ -274,7 +283,10 @@ class Monitoring:
     """How the daemon is watched."""
 
     http: HttpAddress = setting(
-        HttpAddress("127.0.0.1", 9069), "Where /metrics and /healthz are served by HTTP.", option="http"
+        HttpAddress("127.0.0.1", 9069),
+        "Where /metrics and /healthz are served by HTTP.",
+        option="http",
+        restart=True,
     )
 
 

@@ -3,16 +3,22 @@
 ::
 
     tftpd
-    ├── tftp    request ports and transfers, here or in worker processes
-    └── http    /metrics and /healthz, unless switched off
+    ├── tftp      request ports and transfers, here or in worker processes
+    ├── http      /metrics and /healthz, unless switched off
+    ├── control   where `tftpd-tw reload` is answered
+    └── systemd   what it wants to be told, if it has started us
 
 Ports are opened in the privileged phase, before twistd gives up root. Stopping takes no new requests, lets
-running transfers finish for :data:`~tftpd_tw.service.transfers.DRAIN_SECONDS`, and ends the rest with an ERROR, so
-that nothing half written is left.
+running transfers finish for ``drain_timeout``, and ends the rest with an ERROR, so that nothing half written is
+left; a second signal does not wait for that. A reload (:mod:`~tftpd_tw.service.reloading`) changes what serves new
+requests, and no transfer that is in progress.
 """
 
+from collections.abc import Sequence
+from socket import socket
 from typing import Any
 
+from prometheus_client.registry import Collector
 from twisted.application.service import MultiService, Service
 from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
@@ -21,13 +27,18 @@ from twisted.web.http import HTTPFactory
 
 from tftpd_tw.interfaces import Address
 from tftpd_tw.service.configuration import Configuration
+from tftpd_tw.service.control import ControlService
 from tftpd_tw.service.cpus import worker_count
-from tftpd_tw.service.opening import OpenError, cannot_listen, open_request_sockets
+from tftpd_tw.service.opening import OpenError, cannot_listen
+from tftpd_tw.service.reloading import Read, Reloader, thread_runner
+from tftpd_tw.service.request_ports import Group, RequestPorts
+from tftpd_tw.service.signals import Signals
 from tftpd_tw.service.supervision import WorkersService
+from tftpd_tw.service.systemd import NotifyService, Systemd
 from tftpd_tw.service.transfers import Storage, Transfers
 from tftpd_tw.service.value_types import HTTP_OFF, HttpAddress
 from tftpd_tw.telemetry.accounting import Accounting
-from tftpd_tw.telemetry.prometheus import TransferCollector, WorkerCollector
+from tftpd_tw.telemetry.prometheus import ReloadCollector, TransferCollector, WorkerCollector
 from tftpd_tw.web.site import make_site
 
 log = Logger()
@@ -38,11 +49,19 @@ class TftpService(Service):
 
     name = "tftp"
 
-    def __init__(self, reactor: Any, configuration: Configuration, accounting: Accounting) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        configuration: Configuration,
+        accounting: Accounting,
+        inherited: Sequence[socket] = (),
+    ) -> None:
         self._reactor = reactor
         self._configuration = configuration
         self._accounting = accounting
+        self._inherited = inherited
         self._storage: Storage | None = None
+        self._ports: RequestPorts | None = None
         self._transfers: Transfers | None = None
 
     def privilegedStartService(self) -> None:
@@ -53,10 +72,10 @@ class TftpService(Service):
         super().privilegedStartService()
         configuration = self._configuration
         self._storage = Storage(self._reactor, configuration)
-        sockets = [sock for [sock] in open_request_sockets(configuration.network)]
-        self._transfers = Transfers(self._reactor, configuration, self._storage, sockets, self._accounting)
-        for address in self._transfers.addresses:
-            log.info("serving {root} on UDP {address}", root=configuration.filesystem.root, address=str(address))
+        self._ports = RequestPorts(inherited=self._inherited)
+        self._ports.open(configuration.network)
+        self._transfers = Transfers(self._reactor, configuration, self._storage, (), self._accounting)
+        self._serve_on(self._ports.groups)
 
     def startService(self) -> None:
         """Start the threads: after twistd has gone to the background and given up root."""
@@ -65,11 +84,44 @@ class TftpService(Service):
             self._storage.start()
             self._storage.clean()
 
+    async def reload(self, configuration: Configuration) -> None:
+        """Serve new requests by ``configuration``.
+
+        :raises OpenError: that is not possible, and nothing has changed
+        """
+        assert self._ports is not None
+        assert self._transfers is not None
+        if not self.running:
+            raise OpenError("the daemon is stopping")
+        change = self._ports.open(configuration.network)
+        try:
+            self._transfers.reload(configuration)
+        except BaseException:
+            self._ports.undo(change)
+            raise
+        self._configuration = configuration
+        self._serve_on(list(change.opened.values()))
+        for address in change.gone:
+            self._transfers.stop_listening(address)
+        self._ports.finish(change)
+
     def stopService(self) -> "Deferred[None]":
         """Drain."""
         super().stopService()
         assert self._transfers is not None
         return self._transfers.stop()
+
+    def hurry(self) -> None:
+        """End all transfers now."""
+        if self._transfers is not None:
+            self._transfers.hurry()
+
+    def _serve_on(self, groups: Sequence[Group]) -> None:
+        assert self._transfers is not None
+        for [sock] in groups:
+            address = self._transfers.listen(sock)
+            root = self._configuration.filesystem.root
+            log.info("serving {root} on UDP {address}", root=root, address=str(address))
 
 
 class HttpService(Service):
@@ -104,20 +156,83 @@ class HttpService(Service):
         return self._port.stopListening() if self._port is not None else None
 
 
-def make_service(configuration: Configuration, reactor: Any) -> MultiService:
-    """The tree for ``configuration``."""
-    tree = MultiService()
-    tree.setName("tftpd")
+class Daemon(MultiService):
+    """The tree, and what signals do to it."""
+
+    def __init__(self, reactor: Any, tftp: TftpService | WorkersService, reloader: Reloader) -> None:
+        super().__init__()
+        self.setName("tftpd")
+        self._tftp = tftp
+        self._reloader = reloader
+        self._signals = Signals(reactor, self._reload, self._hurry)
+
+    def privilegedStartService(self) -> None:
+        """Open everything. From now on no SIGHUP ends the process; one that comes too early waits.
+
+        :raises OpenError: something cannot be opened
+        """
+        self._signals.install()
+        try:
+            super().privilegedStartService()
+        except BaseException:
+            self._signals.restore()
+            raise
+
+    def stopService(self) -> "Deferred[Any]":
+        """Stop everything; fires when that is done."""
+        self._signals.stopping = True
+
+        def stopped(result: Any) -> Any:
+            self._signals.restore()
+            return result
+
+        stopping: Deferred[Any] = super().stopService()
+        return stopping.addBoth(stopped)
+
+    def _reload(self) -> None:
+        log.info("SIGHUP: reading the settings again")
+        self._reloader.reload()
+
+    def _hurry(self) -> None:
+        log.info("stopping at once")
+        self._tftp.hurry()
+
+
+def make_service(
+    configuration: Configuration, reactor: Any, read: Read | None = None, systemd: Systemd | None = None
+) -> Daemon:
+    """The tree for ``configuration``.
+
+    :param read: reads the settings again; without it they stay as they are
+    :param systemd: what it has given us
+    """
+    systemd = systemd or Systemd()
     workers = worker_count(configuration.performance)
+    tftp: TftpService | WorkersService
     if workers > 1:
-        crew = WorkersService(reactor, configuration, workers)
-        crew.setServiceParent(tree)
-        site = make_site(TransferCollector(crew), WorkerCollector(crew), refresh=crew.refresh)
+        tftp = crew = WorkersService(reactor, configuration, workers, systemd.sockets)
+        notify = NotifyService(reactor, systemd, lambda: crew.totals().active, crew.when_ready, crew.refresh)
+        collectors: list[Collector] = [TransferCollector(crew), WorkerCollector(crew)]
+        site_options: dict[str, Any] = {"refresh": crew.refresh, "healthy": lambda: crew.serving > 0}
     else:
         accounting = Accounting(reactor)
-        TftpService(reactor, configuration, accounting).setServiceParent(tree)
-        site = make_site(TransferCollector(accounting))
+        tftp = TftpService(reactor, configuration, accounting, systemd.sockets)
+        notify = NotifyService(reactor, systemd, lambda: accounting.totals().active)
+        collectors, site_options = [TransferCollector(accounting)], {}
+    reloader = Reloader(
+        configuration,
+        read or (lambda: configuration),
+        tftp.reload,
+        thread_runner(reactor),
+        began=notify.reloading,
+        ended=notify.reloaded,
+    )
+    tree = Daemon(reactor, tftp, reloader)
+    tftp.setServiceParent(tree)
     http = configuration.monitoring.http
     if http != HTTP_OFF:
+        site = make_site(*collectors, ReloadCollector(reloader), **site_options)
         HttpService(reactor, http, site).setServiceParent(tree)
+    ControlService(reactor, reloader.reload).setServiceParent(tree)
+    notify.setServiceParent(tree)
     return tree

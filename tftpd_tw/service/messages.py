@@ -1,14 +1,19 @@
 """What the daemon and its workers say to each other: lines of JSON on two pipes.
 
-==========  ======================================================
-to worker   its :class:`Assignment`, once; then :data:`ASK_FIGURES`
+==========  ========================================================
+to worker   its :class:`Assignment`, once; then :data:`ASK_FIGURES`,
+            :class:`Change` and :data:`HURRY`
 to daemon   ``{"ready": true}`` once it serves; ``{"figures": ...}``
-            for each question; ``{"log": ...}`` for each log event
-==========  ======================================================
+            for each question; ``{"changed": why_not}`` for each
+            change, empty if it was made; ``{"log": ...}`` for each
+            log event
+==========  ========================================================
 
 A worker finds these descriptors: its standard input is the pipe from the daemon, :data:`REPLIES` the one back,
-and from :data:`FIRST_FOLDER` on are the folders (:func:`~tftpd_tw.service.folders.bases`) and then the request
-sockets. What it writes to its standard output or error, which only a crash does, becomes log lines too.
+and, over :data:`NEW_SOCKETS`, a Unix socket, the daemon passes further request sockets before a change that needs
+them. From :data:`FIRST_FOLDER` on are the folders (:func:`~tftpd_tw.service.folders.bases`) and then the request
+sockets to begin with. What it writes to its standard output or error, which only a crash does, becomes log lines
+too.
 """
 
 import json
@@ -19,12 +24,17 @@ from attrs import define, frozen
 from cattrs.preconf.json import make_converter
 from twisted.logger import LogEvent, LogLevel, formatEvent
 
+from tftpd_tw.interfaces import Address
 from tftpd_tw.service.configuration import Configuration
 
 REPLIES = 3
-FIRST_FOLDER = 4
+NEW_SOCKETS = 4
+FIRST_FOLDER = 5
 
 ASK_FIGURES = b'{"ask": "figures"}\n'
+
+HURRY = b'{"hurry": true}\n'
+"""End at once, and all transfers with it."""
 
 LONGEST_LINE = 1 << 20
 """Bytes; what is longer is no message."""
@@ -57,6 +67,26 @@ class Assignment:
     def from_line(cls, line: bytes) -> "Assignment":
         """What :meth:`line` gave."""
         return _converter.loads(line, cls)
+
+
+@frozen
+class Change:
+    """What a worker has to do from now on."""
+
+    configuration: Configuration
+    addresses: tuple[Address, ...]
+    """Where it is to listen, and nowhere else."""
+    new_sockets: int = 0
+    """How many sockets for that wait at :data:`NEW_SOCKETS`."""
+
+    def line(self) -> bytes:
+        """As a message."""
+        return _converter.dumps({"change": self}).encode() + b"\n"
+
+    @classmethod
+    def from_message(cls, message: Message) -> "Change":
+        """What :meth:`line` gave."""
+        return _converter.structure(message["change"], cls)
 
 
 def encode(message: Message) -> bytes:

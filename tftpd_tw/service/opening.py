@@ -15,6 +15,8 @@ class StartError(SystemExit):
 
     def __init__(self, text: str) -> None:
         super().__init__(f"tftpd: {text}")
+        self.text = text
+        """The line without the name of the program."""
 
 
 class OpenError(StartError, Exception):
@@ -23,43 +25,53 @@ class OpenError(StartError, Exception):
     """
 
 
-def open_request_sockets(network: Network, each: int = 1) -> list[list[socket.socket]]:
+def open_request_sockets(network: Network, each: int = 1, *, beside: bool = False) -> list[list[socket.socket]]:
     """Bound sockets for every address of ``network``; ``each`` of them, which share what comes in.
 
     The kernel gives a client's packets to one of those that share an address, and always to the same one while
     all stay open. The first is bound alone and only then allows others to join, so that a second daemon cannot
     slip in, and nobody at all once root has been given up.
 
+    :param beside: never mind sockets of ours that have ``SO_REUSEADDR`` set
     :raises OpenError: one cannot be opened
     """
     opened: list[list[socket.socket]] = []
     try:
         for host in network.addresses:
-            first = _open(host, network.port)
-            group = [first]
+            group = [_open(host, network.port, beside)]
             opened.append(group)
-            if each > 1:
-                first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-                bound, port = first.getsockname()[:2]
-                group += (bind_request_socket(bound, port, shared=True) for _ in range(each - 1))
-    except BaseException as error:
+            share(group, each, beside=beside)
+    except BaseException:
         for sock in (sock for group in opened for sock in group):
             sock.close()
-        if isinstance(error, OSError):
-            raise OpenError(f"--workers: {each} sockets for {host}: {error.strerror}") from None
         raise
     return opened
 
 
-def _open(host: Host, port: int) -> socket.socket:
+def share(group: list[socket.socket], each: int, *, beside: bool = False) -> None:
+    """Add to ``group``, which has at least one, what is missing to ``each`` sockets on the same address.
+
+    :raises OpenError: one cannot be opened
+    """
+    if len(group) >= each:
+        return
+    group[0].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    host, port = group[0].getsockname()[:2]
     try:
-        return bind_request_socket(host, port)
+        group += (bind_request_socket(host, port, shared=True, beside=beside) for _ in range(each - len(group)))
+    except OSError as error:
+        raise OpenError(f"--workers: {each} sockets for {host}: {error.strerror}") from None
+
+
+def _open(host: Host, port: int, beside: bool) -> socket.socket:
+    try:
+        return bind_request_socket(host, port, beside=beside)
     except OSError as error:
         no_ipv6 = host == "::" and error.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
         if not no_ipv6:
             raise OpenError(cannot_listen("UDP", Address(host, port), error.errno, "--port")) from None
     try:
-        return bind_request_socket("0.0.0.0", port)
+        return bind_request_socket("0.0.0.0", port, beside=beside)
     except OSError as error:
         raise OpenError(cannot_listen("UDP", Address("0.0.0.0", port), error.errno, "--port")) from None
 

@@ -30,6 +30,8 @@ class About:
     """A section and a key that mean the same."""
     not_empty: bool = False
     """It is a list or map that must have something in it."""
+    restart: bool = False
+    """A change takes effect when the daemon is started again, and not by a reload."""
 
 
 @frozen
@@ -57,9 +59,10 @@ def setting(
     example: Any = None,
     other_name: tuple[str, str] | None = None,
     not_empty: bool = False,
+    restart: bool = False,
 ) -> Any:
     """A field of a section; see :class:`About`. Without a default (``attrs.NOTHING``) it must be given."""
-    about = About(doc, option, example, other_name, not_empty)
+    about = About(doc, option, example, other_name, not_empty, restart)
     return field(default=default, metadata={_KEY: about})
 
 

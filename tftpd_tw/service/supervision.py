@@ -16,20 +16,21 @@ ones, and what has waited would be lost.
 import os
 import socket
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, gatherResults, succeed
 from twisted.logger import Logger
 
-from tftpd_tw.net.engine import from_socket_address
 from tftpd_tw.service.configuration import Configuration
 from tftpd_tw.service.cpus import cpus
 from tftpd_tw.service.folders import bases
-from tftpd_tw.service.messages import FIRST_FOLDER, REPLIES, Assignment
-from tftpd_tw.service.opening import OpenError, open_request_sockets
+from tftpd_tw.service.messages import FIRST_FOLDER, NEW_SOCKETS, REPLIES, Assignment, Change
+from tftpd_tw.service.opening import OpenError
+from tftpd_tw.service.request_ports import Group, RequestPorts, bound
 from tftpd_tw.service.sharing import share_of_worker
-from tftpd_tw.service.transfers import DRAIN_SECONDS, Storage
+from tftpd_tw.service.transfers import Storage
 from tftpd_tw.service.worker_process import WorkerProcess
 from tftpd_tw.telemetry.totals import Totals
 
@@ -43,8 +44,8 @@ LONGEST_PAUSE = 30.0
 GOOD_LIFE = 60.0
 """Seconds after which a worker's end counts as the first one."""
 
-KILL_AFTER = DRAIN_SECONDS + 5
-"""Seconds that a worker has to stop."""
+STOP_WITHIN = 5.0
+"""Seconds that a worker has to stop, beside the time that transfers have."""
 
 
 class Post:
@@ -71,6 +72,7 @@ class Post:
         try:
             self._crew.spawn(process, self._number)
         except OSError as error:
+            process.close()
             self._ended(process, f"it could not be started: {error.strerror}")
 
     def stop(self) -> "Deferred[None]":
@@ -81,8 +83,15 @@ class Post:
             return succeed(None)
         self._empty = Deferred()
         self.process.terminate()
-        self._timer = self._clock.callLater(KILL_AFTER, self.process.kill)
+        self._timer = self._clock.callLater(self._crew.drain_timeout + STOP_WITHIN, self.process.kill)
         return self._empty
+
+    def hurry(self) -> None:
+        """After :meth:`stop`: have him end at once."""
+        if self.process is not None:
+            self.process.hurry()
+            if self._timer is not None and self._timer.active():
+                self._timer.reset(STOP_WITHIN)
 
     def _ended(self, process: WorkerProcess, how: str) -> None:
         self.process = None
@@ -117,15 +126,19 @@ class WorkersService(Service):
 
     name = "tftp"
 
-    def __init__(self, reactor: Any, configuration: Configuration, count: int) -> None:
+    def __init__(
+        self, reactor: Any, configuration: Configuration, count: int, inherited: Sequence[socket.socket] = ()
+    ) -> None:
         self.reactor = reactor
         self._configuration = configuration
         self._count = count
+        self._inherited = inherited
         self._started_at = reactor.seconds()
         self._storage: Storage | None = None
         self._folders: list[int] = []
-        self._sockets: list[list[socket.socket]] = []
+        self._ports: RequestPorts | None = None
         self._posts: list[Post] = []
+        self._ready: Deferred[None] = Deferred()
         self._departed = Totals()
         self._scrapes: list[Deferred[None]] = []
 
@@ -138,16 +151,10 @@ class WorkersService(Service):
         configuration = self._configuration
         if configuration.performance.cpu_affinity and not hasattr(os, "sched_setaffinity"):
             raise OpenError("--cpu-affinity: this system cannot pin a process to a CPU")
-        self._storage = Storage(self.reactor, configuration)
-        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-        self._folders = [os.open(base, flags) for base in bases(configuration)]
-        self._sockets = open_request_sockets(configuration.network, self._count)
-        for first, *_ in self._sockets:
-            log.info(
-                "serving {root} on UDP {address}",
-                root=configuration.filesystem.root,
-                address=str(from_socket_address(first.getsockname())),
-            )
+        self._storage, self._folders = self._open_folders(configuration)
+        self._ports = RequestPorts(self._count, self._inherited)
+        self._ports.open(configuration.network)
+        _say_where(configuration, self._ports.groups)
 
     def startService(self) -> None:
         """Start the workers, as the user that twistd has become.
@@ -168,12 +175,44 @@ class WorkersService(Service):
         for post in self._posts:
             post.fill()
 
+    async def reload(self, configuration: Configuration) -> None:
+        """Have all workers serve by ``configuration``, from now on and when they are replaced.
+
+        :raises OpenError: that is not possible, and nothing has changed
+        """
+        if not self.running:
+            raise OpenError("the daemon is stopping")
+        before, ports = self._configuration, self.ports
+        storage = folders = None
+        if bases(configuration) != bases(before):
+            storage, folders = self._open_folders(configuration)
+        try:
+            change = ports.open(configuration.network)
+        except OpenError:
+            self._close_folders(storage, folders)
+            raise
+        self._configuration = configuration
+        new = list(change.opened.values())
+        why_not = await self._change(new)
+        if why_not or not self.running:
+            self._configuration = before
+            ports.undo(change)
+            await self._change()
+            self._close_folders(storage, folders)
+            raise OpenError(why_not or "the daemon is stopping")
+        ports.finish(change)
+        if change.closing:
+            await self._change()
+        if storage is not None and folders is not None:
+            self._close_folders(self._storage, self._folders)
+            self._storage, self._folders = storage, folders
+            storage.start()
+        _say_where(configuration, new)
+
     def stopService(self) -> "Deferred[None]":
         """Have all workers drain; fires when none is left."""
         super().stopService()
-        for sock in (sock for group in self._sockets for sock in group):
-            sock.close()
-        self._sockets = []
+        self.ports.close()
 
         def finish(_: object) -> "Deferred[None]":
             for folder in self._folders:
@@ -183,27 +222,49 @@ class WorkersService(Service):
 
         return gatherResults([post.stop() for post in self._posts]).addCallback(finish)
 
+    def hurry(self) -> None:
+        """Have all workers end at once, with all transfers."""
+        for post in self._posts:
+            post.hurry()
+
+    @property
+    def drain_timeout(self) -> float:
+        """Seconds that transfers have when it stops."""
+        return self._configuration.performance.drain_timeout
+
+    @property
+    def ports(self) -> RequestPorts:
+        """The sockets, of which each worker gets its own."""
+        assert self._ports is not None
+        return self._ports
+
+    def when_ready(self) -> "Deferred[None]":
+        """Fires once every worker serves, for one who asks."""
+        return self._ready
+
     def new_process(self, number: int, on_ended: Any) -> WorkerProcess:
         """Worker ``number``, not yet started."""
-        mask = cpus()
+        mask, sockets = cpus(), len(self.ports.groups)
         cpu = mask[(number - 1) % len(mask)] if self._configuration.performance.cpu_affinity else None
-        configuration = share_of_worker(self._configuration, number, self._count)
-        return WorkerProcess(Assignment(number, configuration, len(self._sockets), cpu), self.reactor, on_ended)
+        mine = share_of_worker(self._configuration, number, self._count)
+        assignment = Assignment(number, mine, sockets, cpu)
+        return WorkerProcess(assignment, self.reactor, self._one_is_ready, on_ended)
 
     def spawn(self, process: WorkerProcess, number: int) -> None:
         """Start ``process``. It imports what this process would, and nothing from the current folder.
 
         :raises OSError: the system has no room for it
         """
-        passed = [*self._folders, *(group[number - 1].fileno() for group in self._sockets)]
+        sockets = [group[number - 1].fileno() for group in self.ports.groups]
         self.reactor.spawnProcess(
             process,
             sys.executable,
             [sys.executable, "-P", "-m", "tftpd_tw.service.worker", str(number)],
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-            childFDs={0: "w", 1: "r", 2: "r", REPLIES: "r"}
-            | {FIRST_FOLDER + index: number for index, number in enumerate(passed)},
+            childFDs={0: "w", 1: "r", 2: "r", REPLIES: "r", NEW_SOCKETS: process.far_end.fileno()}
+            | {FIRST_FOLDER + index: passed for index, passed in enumerate((*self._folders, *sockets))},
         )
+        process.far_end.close()
 
     def departed(self, process: WorkerProcess) -> None:
         """``process`` is gone; what it has counted stays."""
@@ -241,6 +302,36 @@ class WorkersService(Service):
         """How many workers have been replaced."""
         return sum(post.restarts for post in self._posts)
 
+    async def _change(self, new: Sequence[Group] = ()) -> str:
+        """Tell all what is so now; why one of them cannot do it, if so.
+
+        :param new: sockets that they have not got yet
+        """
+        waiting = []
+        for process in self._processes():
+            number = process.number
+            mine = share_of_worker(self._configuration, number, self._count)
+            change = Change(mine, tuple(self.ports.addresses), len(new))
+            waiting.append(process.change(change, [group[number - 1] for group in new]))
+        answers: list[str] = await gatherResults(waiting)
+        return next(filter(None, answers), "")
+
+    def _open_folders(self, configuration: Configuration) -> tuple[Storage, list[int]]:
+        """The folders, and descriptors of them for the workers, who may not be able to open them by name."""
+        storage = Storage(self.reactor, configuration)
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+        return storage, [os.open(base, flags) for base in bases(configuration)]
+
+    def _close_folders(self, storage: Storage | None, folders: Sequence[int] | None) -> None:
+        if storage is not None and folders is not None:
+            storage.close()
+            for folder in folders:
+                os.close(folder)
+
+    def _one_is_ready(self) -> None:
+        if self.serving == self._count and not self._ready.called:
+            self._ready.callback(None)
+
     def _processes(self) -> list[WorkerProcess]:
         return [post.process for post in self._posts if post.process is not None]
 
@@ -248,3 +339,8 @@ class WorkersService(Service):
         scrapes, self._scrapes = self._scrapes, []
         for waiting in scrapes:
             waiting.callback(None)
+
+
+def _say_where(configuration: Configuration, groups: Sequence[Group]) -> None:
+    for group in groups:
+        log.info("serving {root} on UDP {address}", root=configuration.filesystem.root, address=str(bound(group)))

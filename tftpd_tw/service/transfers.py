@@ -28,11 +28,8 @@ from tftpd_tw.telemetry.transfer_log import TransferLog
 
 log = Logger()
 
-DRAIN_SECONDS = 10.0
-"""How long running transfers may take to finish when the daemon is stopped."""
-
 STORAGE_SECONDS = 5.0
-"""How long it then waits for threads that are at work."""
+"""How long a daemon that stops waits for threads that are at work, once transfers are over."""
 
 
 class StorageThread(threading.Thread):
@@ -138,16 +135,14 @@ class Transfers:
         accounting: Accounting,
     ) -> None:
         self._storage = storage
+        self._configuration = configuration
         self._observers = (accounting, TransferLog())
-        self._engine = engine = ENGINES[configuration.performance.engine](reactor)
+        self._engine = ENGINES[configuration.performance.engine](reactor)
         self._limits = Limits(make_bounds(configuration))
         server = self._server(configuration, storage.folders)
         self._listener = Listener(server, configuration.network.answer_broadcast)
-        self.addresses: list[Address] = []
-        """Where it serves."""
         for sock in sockets:
-            address = engine.adopt(sock)
-            self.addresses.append(self._listener.listen(address.host, address.port))
+            self.listen(sock)
 
     def reload(self, configuration: Configuration) -> None:
         """Treat new requests as ``configuration`` says; running transfers go on as they began.
@@ -158,6 +153,7 @@ class Transfers:
         self._limits.bounds = make_bounds(configuration)
         self._listener.serve(self._server(configuration, folders), configuration.network.answer_broadcast)
         self._storage.use(folders, configuration.performance.thread_pool_size)
+        self._configuration = configuration
 
     def _server(self, configuration: Configuration, folders: Folders) -> Server:
         return make_server(self._engine, folders.backend, configuration, self._observers, self._limits)
@@ -167,18 +163,32 @@ class Transfers:
         """Transfers in progress."""
         return self._listener.active
 
+    def listen(self, sock: socket.socket) -> Address:
+        """Take requests from ``sock`` too, which it takes over; where that is bound."""
+        address = self._engine.adopt(sock)
+        return self._listener.listen(address.host, address.port)
+
+    def stop_listening(self, address: Address) -> None:
+        """Take no more requests from the socket that is bound to ``address``, and close it."""
+        self._listener.stop_listening(address)
+
     def stop(self) -> "Deferred[None]":
-        """Take no new requests, let transfers finish for :data:`DRAIN_SECONDS`, and close the storage."""
+        """Take no new requests, let transfers finish for ``drain_timeout``, and close the storage."""
+        seconds = self._configuration.performance.drain_timeout
+        draining = self._listener.drain(seconds)
         if self.active:
-            log.info(
-                "stopping: {count} transfers have {seconds:.0f} seconds", count=self.active, seconds=DRAIN_SECONDS
-            )
+            # Said when the ports are closed, since that is what it says.
+            log.info("stopping: {count} transfers have {seconds:g} seconds", count=self.active, seconds=seconds)
 
         def drained(_: object) -> "Deferred[None]":
             self._engine.close()
             return self._storage.close()
 
-        return self._listener.drain(DRAIN_SECONDS).addBoth(drained)
+        return draining.addBoth(drained)
+
+    def hurry(self) -> None:
+        """End all transfers now."""
+        self._listener.end_all()
 
 
 def prepare_process(reactor: Any) -> None:

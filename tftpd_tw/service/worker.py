@@ -5,10 +5,12 @@ ends, letting transfers finish, on SIGTERM and when the pipe from the daemon clo
 daemon dies of. What the terminal sends to all, SIGINT and SIGHUP, is the daemon's to act upon.
 """
 
+import json
 import os
 import signal
 import socket
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
@@ -19,12 +21,15 @@ from twisted.protocols.basic import LineOnlyReceiver
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from tftpd_tw.interfaces import Address
 from tftpd_tw.service.folders import bases
 from tftpd_tw.service.messages import (
     FIRST_FOLDER,
     LONGEST_LINE,
+    NEW_SOCKETS,
     REPLIES,
     Assignment,
+    Change,
     Message,
     encode,
     pack_event,
@@ -49,6 +54,7 @@ class Worker(LineOnlyReceiver):
         self._accounting = Accounting(reactor)
         self._number = 0
         self._transfers: Transfers | None = None
+        self._addresses: set[Address] = set()
         self._ending = False
         self._finished = False
         self._connected = False
@@ -65,7 +71,7 @@ class Worker(LineOnlyReceiver):
     def lineReceived(self, line: bytes) -> None:  # noqa: N802 - Twisted's
         """The daemon says what to do, or asks."""
         if self._transfers is not None:
-            self._send({"figures": self._figures()})
+            self._told(json.loads(line))
         elif not self._ending:
             try:
                 self._begin(Assignment.from_line(line))
@@ -122,10 +128,55 @@ class Worker(LineOnlyReceiver):
         paths = {base: path for base, path in passed.items() if os.path.isdir(path)}
         storage = Storage(self._reactor, configuration, paths)
         storage.start()
+        self._transfers = Transfers(self._reactor, configuration, storage, (), self._accounting)
         first = FIRST_FOLDER + len(folders)
-        sockets = [socket.socket(fileno=first + index) for index in range(assignment.sockets)]
-        self._transfers = Transfers(self._reactor, configuration, storage, sockets, self._accounting)
+        self._listen(range(first, first + assignment.sockets))
         self._send({"ready": True})
+
+    def _told(self, message: Message) -> None:
+        if "ask" in message:
+            self._send({"figures": self._figures()})
+        elif "change" in message:
+            self._send({"changed": self._change(Change.from_message(message))})
+        elif "hurry" in message:
+            self.end()
+            self._serving.hurry()
+
+    def _change(self, change: Change) -> str:
+        """Why it cannot be made; empty if it was."""
+        self._take_new_sockets(change.new_sockets)
+        if not self._ending:
+            try:
+                self._serving.reload(change.configuration)
+            except OpenError as error:
+                return error.text
+            except Exception:
+                log.failure("The settings cannot be changed")
+                return f"worker {self._number} has an error; see above"
+        for address in self._addresses.difference(change.addresses):
+            self._serving.stop_listening(address)
+            self._addresses.discard(address)
+        return ""
+
+    def _take_new_sockets(self, count: int) -> None:
+        if count:
+            with socket.socket(fileno=os.dup(NEW_SOCKETS)) as passage:
+                descriptors = socket.recv_fds(passage, 1, count)[1]
+            self._listen(descriptors)
+
+    def _listen(self, descriptors: Iterable[int]) -> None:
+        for descriptor in descriptors:
+            os.set_inheritable(descriptor, False)
+            sock = socket.socket(fileno=descriptor)
+            if self._ending:
+                sock.close()
+            else:
+                self._addresses.add(self._serving.listen(sock))
+
+    @property
+    def _serving(self) -> Transfers:
+        assert self._transfers is not None
+        return self._transfers
 
     def _figures(self) -> dict[str, Any]:
         totals = self._accounting.totals()

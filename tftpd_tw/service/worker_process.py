@@ -1,8 +1,9 @@
 """The daemon's end of one worker process: what it is told, and what comes from it."""
 
 import json
-from collections import defaultdict
-from collections.abc import Callable
+import socket
+from collections import defaultdict, deque
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from signal import Signals
 from typing import Any
@@ -14,7 +15,7 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger, globalLogPublisher
 from twisted.python.failure import Failure
 
-from tftpd_tw.service.messages import ASK_FIGURES, REPLIES, Assignment, Lines, unpack_event
+from tftpd_tw.service.messages import ASK_FIGURES, HURRY, REPLIES, Assignment, Change, Lines, unpack_event
 from tftpd_tw.telemetry.totals import Totals
 
 log = Logger()
@@ -23,30 +24,50 @@ ANSWER_WITHIN = 1.0
 """Seconds after which a worker that was asked for its figures counts as unresponsive."""
 
 
+CHANGE_WITHIN = 10.0
+"""Seconds that it may take a worker to change its settings."""
+
+
 class WorkerProcess(ProcessProtocol):
     """One process, from its start to its end.
 
+    :param on_ready: called once, when it serves
     :param on_ended: called once, with how it ended in words
     """
 
     transport: Any
 
     def __init__(
-        self, assignment: Assignment, clock: IReactorTime, on_ended: Callable[["WorkerProcess", str], None]
+        self,
+        assignment: Assignment,
+        clock: IReactorTime,
+        on_ready: Callable[[], None],
+        on_ended: Callable[["WorkerProcess", str], None],
     ) -> None:
         self._assignment = assignment
         self._clock = clock
+        self._on_ready = on_ready
         self._on_ended = on_ended
         self._lines: defaultdict[int, Lines] = defaultdict(Lines)
         self._answer: Deferred[None] | None = None
         self._asked = False
+        self._changes: deque[Deferred[str]] = deque()
         self.pid = 0
+        self.passage, self.far_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        """To pass sockets to it, and where it gets them."""
+        for end in (self.passage, self.far_end):
+            end.setblocking(False)
         self.ready = False
         """Whether it serves."""
         self.responsive = True
         """Whether it answered in time when it was asked last."""
         self.totals = Totals()
         """The figures that it gave last."""
+
+    @property
+    def number(self) -> int:
+        """Which worker it is."""
+        return self._assignment.number
 
     def connectionMade(self) -> None:  # noqa: N802 - Twisted's
         """It has been started."""
@@ -59,9 +80,28 @@ class WorkerProcess(ProcessProtocol):
             return succeed(None)
         if not self._asked:
             self._asked = True
-            self.transport.writeToChild(0, ASK_FIGURES)
+            self._tell(ASK_FIGURES)
         self._answer = Deferred()
         return self._answer.addTimeout(ANSWER_WITHIN, self._clock).addCallbacks(self._answered, self._late)
+
+    def change(self, change: Change, sockets: Sequence[socket.socket] = ()) -> "Deferred[str]":
+        """Have it serve by other settings, on these sockets too; fires with the reason if it cannot, else with
+        nothing, which is also what comes of a process that ends meanwhile.
+        """
+        changed: Deferred[str] = Deferred()
+        if sockets:
+            try:
+                socket.send_fds(self.passage, [b"s"], [sock.fileno() for sock in sockets])
+            except OSError as error:
+                return succeed(f"worker {self.number} cannot be given sockets: {error.strerror}")
+        self._changes.append(changed)
+        self._tell(change.line())
+        late = f"worker {self.number} did not answer within {CHANGE_WITHIN:.0f} seconds"
+        return changed.addTimeout(CHANGE_WITHIN, self._clock).addErrback(lambda _: late)
+
+    def hurry(self) -> None:
+        """Have it end without waiting for transfers."""
+        self._tell(HURRY)
 
     def terminate(self) -> None:
         """Have it drain and end."""
@@ -84,9 +124,17 @@ class WorkerProcess(ProcessProtocol):
 
     def processEnded(self, reason: Failure) -> None:  # noqa: N802 - Twisted's
         """It is gone, and all that it has written was read."""
+        self.close()
         self.ready = False
         self._fire()
+        while self._changes:
+            self._changed("")
         self._on_ended(self, _how(reason.value))
+
+    def close(self) -> None:
+        """Close what it does not need any more, or never did."""
+        self.passage.close()
+        self.far_end.close()
 
     def _received(self, line: bytes) -> None:
         number = self._assignment.number
@@ -98,10 +146,13 @@ class WorkerProcess(ProcessProtocol):
                 self.totals = Totals.from_snapshot(message["figures"])
                 self._asked = False
                 self._fire()
+            elif "changed" in message:
+                self._changed(message["changed"])
             elif "ready" in message:
                 self.ready = True
                 log.info("worker {worker} (pid {pid}) serves", worker=number, pid=self.pid)
-        except (ValueError, KeyError, TypeError) as error:
+                self._on_ready()
+        except (ValueError, KeyError, TypeError, IndexError) as error:
             log.error("worker {worker} said what makes no sense: {error}", worker=number, error=repr(error))
 
     def _fire(self) -> None:
@@ -109,12 +160,20 @@ class WorkerProcess(ProcessProtocol):
         if answer is not None:
             answer.callback(None)
 
+    def _changed(self, why_not: str) -> None:
+        # One that was given up takes an answer that comes too late all the same.
+        self._changes.popleft().callback(why_not)
+
     def _answered(self, _: None) -> None:
         self.responsive = True
 
     def _late(self, _: Failure) -> None:
         self._answer = None
         self.responsive = False
+
+    def _tell(self, line: bytes) -> None:
+        with suppress(KeyError):  # its end of the pipe is closed: processEnded comes
+            self.transport.writeToChild(0, line)
 
     def _signal(self, name: str) -> None:
         with suppress(ProcessExitedAlready):  # processEnded comes

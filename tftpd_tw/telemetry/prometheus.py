@@ -43,6 +43,18 @@ class Crew(Protocol):
         """How many have been replaced so far."""
 
 
+class Reloads(Protocol):
+    """What became of the settings when they were read last."""
+
+    @property
+    def successful(self) -> bool:
+        """Whether they were taken."""
+
+    @property
+    def at(self) -> float:
+        """When that was, in seconds since 1970."""
+
+
 @frozen
 class TransferCollector(Collector):
     """Gives the figures of ``figures`` to a registry."""
@@ -125,6 +137,26 @@ class WorkerCollector(Collector):
         )
         yield CounterMetricFamily(
             "tftp_worker_restarts", "Workers that were replaced because they ended.", value=crew.restarts
+        )
+
+
+@frozen
+class ReloadCollector(Collector):
+    """Gives the state of the settings to a registry."""
+
+    _reloads: Reloads
+
+    def collect(self) -> Iterator[Metric]:
+        """One family after the other."""
+        yield GaugeMetricFamily(
+            "tftp_config_last_reload_success",
+            "Whether the settings were taken when they were read last, at the start or by a reload.",
+            int(self._reloads.successful),
+        )
+        yield GaugeMetricFamily(
+            "tftp_config_last_reload_timestamp_seconds",
+            "When the settings were read last, taken or not, in seconds since 1970.",
+            self._reloads.at,
         )
 
 

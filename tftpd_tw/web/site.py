@@ -10,9 +10,9 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
-from twisted.web.http import HTTPFactory, Request
+from twisted.web.http import SERVICE_UNAVAILABLE, HTTPFactory, Request
 from twisted.web.pages import notFound
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET, Site
@@ -23,20 +23,22 @@ Refresh = Callable[[], "Deferred[None]"]
 """Fetches what a page is about to show; does not fail."""
 
 
+def _nothing_to_fetch() -> "Deferred[None]":
+    return succeed(None)
+
+
 class Page(Resource):
-    """What ``render`` returns, after ``refresh`` if there is one."""
+    """What ``render`` returns, after ``refresh``."""
 
     isLeaf = True
 
-    def __init__(self, render: Render, refresh: Refresh | None = None) -> None:
+    def __init__(self, render: Render, refresh: Refresh = _nothing_to_fetch) -> None:
         super().__init__()
         self._render = render
         self._refresh = refresh
 
-    def render_GET(self, request: Any) -> bytes | int:
-        """Called for HEAD too."""
-        if self._refresh is None:
-            return self._render(request)
+    def render_GET(self, request: Any) -> int:
+        """Called for HEAD too, for which Twisted leaves out what is written."""
         gone: list[Failure] = []
         request.notifyFinish().addErrback(gone.append)
 
@@ -68,8 +70,10 @@ class QuietSite(Site):
         """Write nothing."""
 
 
-def make_site(*collectors: Collector, refresh: Refresh | None = None) -> HTTPFactory:
-    """The site that shows what ``collectors`` give, after ``refresh`` if there is one."""
+def make_site(
+    *collectors: Collector, refresh: Refresh = _nothing_to_fetch, healthy: Callable[[], bool] = lambda: True
+) -> HTTPFactory:
+    """The site that shows what ``collectors`` give, after ``refresh``; and whether the daemon is ``healthy``."""
     registry = CollectorRegistry()
     for collector in collectors:
         registry.register(collector)
@@ -81,7 +85,10 @@ def make_site(*collectors: Collector, refresh: Refresh | None = None) -> HTTPFac
 
     def health(request: Request) -> bytes:
         request.setHeader("content-type", "text/plain; charset=utf-8")
-        return b"ok\n"
+        if healthy():
+            return b"ok\n"
+        request.setResponseCode(SERVICE_UNAVAILABLE)
+        return b"nobody serves\n"
 
     root = Root()
     root.putChild(b"metrics", Page(metrics, refresh))
