@@ -1,11 +1,16 @@
 """Transfers that keep to a rate, and what that does to them."""
 
+from contextlib import closing
+
 import pytest
-from net_kit import World, content, packet, rrq, words
+from net_kit import World, content, packet, rrq, words, wrq
+from poll_reactor import PATIENCE, PollReactor, plain_socket
 
 from tftpd_tw.backends.memory import BytesWriter, MemoryBackend
 from tftpd_tw.interfaces import Outcome
 from tftpd_tw.net.client import Client, Wishes
+from tftpd_tw.net.listener import Listener
+from tftpd_tw.net.serving import Server
 from tftpd_tw.net.throttled_session import MOST_HELD
 from tftpd_tw.policy.rates import Rates, Throttling
 from tftpd_tw.testing import REQUEST_PORT, MemoryNetwork
@@ -141,3 +146,30 @@ def test_the_timer_does_not_repeat_what_waits():
     world.tell("A2", wait=0.002)
     assert world.quiet(1.6) == ""
     assert world.quiet(0.1) == "D3/512"
+
+
+def test_a_window_of_an_upload_on_a_real_socket(engine):
+    """It comes in one piece, and each block of it is paid for all the same."""
+    with closing(PollReactor(engine)) as reactor, plain_socket() as client:
+        stored = {}
+        backend = MemoryBackend(stored, writable=True)
+        server = Server(reactor.engine, backend, throttling=Throttling(Rates(transfer=1000)))
+        listener = Listener(server)
+        client.sendto(wrq("new", windowsize=8), ("127.0.0.1", listener.listen("127.0.0.1", 0).port))
+        reactor.run_until(lambda: listener.active)
+        _, session = client.recvfrom(600)
+        for number in range(1, 9):
+            client.sendto(b"\0\3" + number.to_bytes(2, "big") + bytes(512), session)
+        [transfer] = listener._transfers
+        reactor.run_until(lambda: transfer._session._held)
+        client.setblocking(False)
+        reactor.advance(3)
+        with pytest.raises(BlockingIOError):
+            client.recv(600)
+        client.settimeout(PATIENCE)
+        for _ in range(10):
+            reactor.advance(0.5)
+        assert client.recv(600) == b"\0\4\0\x08"
+        client.sendto(b"\0\5\0\0\0", session)
+        reactor.run_until(lambda: not listener.active)
+        listener.close()

@@ -44,6 +44,13 @@ class ThrottledSession(Session):
                 self._quiet_until = now + self._throttle.delay(len(datagram), now)
         super().datagramReceived(datagram, peer)
 
+    def datagrams_received(self, datagrams: list[bytes], peer: SocketAddress) -> int:
+        """Packets came in a row: each has its own time."""
+        for datagram in datagrams:
+            if self.transport is not None:
+                self.datagramReceived(datagram, peer)
+        return 0
+
     def resume_sending(self) -> None:
         """The socket's buffer has room again, for what was booked when it was first to be sent."""
         unsent, self._unsent = self._unsent, []
