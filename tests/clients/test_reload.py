@@ -36,6 +36,8 @@ class Settings:
             f"filesystem: {{root: {self.root}}}\n"
             f"network: {{{network}}}\n"
             f"performance: {{engine: {self._engine}, workers: {self.workers}{performance}}}\n"
+            # A hundred clients have one address here.
+            "security: {answers: 100000, answers_per_second: 100000}\n"
         )
 
     def count(self, text: str) -> int:
