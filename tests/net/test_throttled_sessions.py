@@ -115,10 +115,11 @@ def test_what_waits_is_bounded():
 
 
 def test_the_client_leaves_while_it_waits():
-    """Nothing stays behind."""
+    """Its ERROR does not wait (C152), and it gets nothing more."""
     world = throttled()
     assert world.tell("A2", "E0", wait=0.002) == ""
-    assert world.quiet(1.0) == "D3/512"
+    assert world.ended_as() == [(Outcome.FAILED, "client-error:0")]
+    assert world.quiet(1.0) == ""
     assert world.ended_as() == [(Outcome.FAILED, "client-error:0")]
     world.assert_nothing_left()
 

@@ -1,5 +1,6 @@
 """Rules, limits, rates, names and profiles, from the file to what a client gets."""
 
+import fcntl
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 import yaml
 from twisted.internet.defer import maybeDeferred
 
+from tftpd_tw.backends import versions
 from tftpd_tw.interfaces import Outcome
 from tftpd_tw.net.listener import Listener
 from tftpd_tw.policy.limits import Limits
@@ -484,7 +486,7 @@ def test_the_first_profile_counts(serve: Serve) -> None:
         ),
         ({"filesystem": {"rewrite": [{"match": "(", "replace": ""}]}}, "filesystem.rewrite[0].match: "),
         ({"filesystem": {"rewrite": [{"match": "a"}]}}, "the rule does nothing; give it 'replace'"),
-        ({"filesystem": {"upload_mode": "0999"}}, "expected permissions such as '0640', up to '0666', got '0999'"),
+        ({"filesystem": {"upload_mode": "0999"}}, "such as '0640', of no more than '0666', got '0999'"),
         ({"clients": profile(refused_options=["blocksize"])}, "expected one of all, blksize, "),
     ],
 )
@@ -515,3 +517,69 @@ def test_the_share_of_a_worker(tmp_path: Path) -> None:
         assert share.performance.max_connections == 3
         assert share.cache.size == 1500
         assert (security.rate_limit_total, security.rate_limit, security.rate_limit_per_client) == (500, 10, 20)
+
+
+# What a review found
+
+
+def test_old_versions_are_as_closed_as_the_file(serve: Serve) -> None:
+    """Who may not read a file may not read what it was."""
+    rules = [rule("deny", paths=["*.key"], only="read")]
+    one = serve(filesystem={"uploads": "versions"}, security={"rules": rules})
+    assert [one.write("x.key", b"1"), one.write("x.key", b"2")] == ["stored", "stored"]
+    assert (one.top / "root/x.key.~1~").read_bytes() == b"1"
+    assert [one.read("x.key"), one.read("x.key.~1~")] == ["ERROR 2", "ERROR 2"]
+
+
+def test_a_folder_that_others_keep_locked(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An upload fails rather than to wait for ever."""
+    monkeypatch.setattr(versions, "LOCK_PAUSE", 0.0)
+    one = serve(filesystem={"uploads": "versions"})
+    assert one.write("f") == "stored"
+    folder = os.open(one.top / "root", os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    try:
+        assert one.write("f") == "ERROR 0"
+    finally:
+        os.close(folder)
+    assert one.write("f") == "stored"
+
+
+def test_only_folders_that_take_uploads_are_cleaned(serve: Serve) -> None:
+    """What lies in another one is not ours."""
+    (serve().top / "mirror").mkdir()
+    one = serve(filesystem={"uploads": "create", "fallback_roots": ["TOP/mirror"]})
+    debris = one.file("mirror/.tftpd-tw-0011.part", "somebody's")
+    mine = one.file("root/.tftpd-tw-0022.part", "ours")
+    for path in (debris, mine):
+        os.utime(path, (0, 0))
+    one.folders.clean()
+    assert (debris.exists(), mine.exists()) == (True, False)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "cache: &p {cache_size: 1MiB}\nperformance: *p\n",
+        'security: {denied_patterns: ["\\udc80"]}\n',
+        'security: {allowed_extensions: ["\\udc80"]}\n',
+        'filesystem: {rewrite: [{label: "\\udc80", jump: a}]}\n',
+        "filesystem: {upload_mode: 400}\n",
+        "filesystem: {upload_mode: '0111'}\n",
+        "filesystem: {upload_owner: 99999999999999999999}\n",
+    ],
+)
+def test_mistakes_that_were_none(tmp_path: Path, text: str) -> None:
+    """A line each, and no traceback."""
+    file = tmp_path / "tftpd.yaml"
+    file.write_text(text)
+    sources = Sources()
+    sources.add_file(str(file))
+    with pytest.raises(ConfigurationError):
+        sources.configuration()
+
+
+def test_an_owner_may_be_a_number(tmp_path: Path) -> None:
+    """Without quotes, too."""
+    settings: Settings = {"filesystem": {"upload_owner": 1000}}
+    assert configured(tmp_path, settings).filesystem.upload_owner == "1000"

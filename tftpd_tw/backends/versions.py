@@ -10,12 +10,16 @@ import errno
 import fcntl
 import os
 import re
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
 _VERSION = re.compile(rb"(.+)\.~([1-9][0-9]{0,8})~", re.DOTALL)
 LONGEST_NAME = 255 - len(b".~999999999~")
 """Bytes of a name of which versions can be kept."""
+
+LOCK_TRIES, LOCK_PAUSE = 40, 0.025
+"""A second in all, in a thread."""
 
 _NO_LINK = (errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS)
 
@@ -33,7 +37,7 @@ def replace_keeping(directory: int, target: bytes, rename: Callable[[], None], m
     """
     fd = os.open(b".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
+        _lock(fd)
         numbers = sorted(_numbers(fd, target))
         newest = _called(target, numbers[-1] + 1 if numbers else 1)
         kept = _keep(fd, target, newest)
@@ -51,6 +55,19 @@ def replace_keeping(directory: int, target: bytes, rename: Callable[[], None], m
                 os.unlink(_called(target, number), dir_fd=fd)
     finally:
         os.close(fd)
+
+
+def _lock(fd: int) -> None:
+    """Wait for others who store a version there, but not for ever: whoever may read a folder can lock it.
+
+    :raises BlockingIOError: it stays locked
+    """
+    for _ in range(LOCK_TRIES):
+        with suppress(BlockingIOError):
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        time.sleep(LOCK_PAUSE)
+    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _keep(fd: int, target: bytes, version: bytes) -> bool:

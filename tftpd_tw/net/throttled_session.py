@@ -37,10 +37,13 @@ class ThrottledSession(Session):
         """A packet came: now is its time, or later."""
         if peer == self._peer and self.machine.state is not State.ENDED:
             now = self._seconds()
-            if now < self._quiet_until:
+            if datagram[1:2] == b"\5":
+                # A client that leaves need not wait for that, and gets nothing more.
+                self._held = []
+            elif now < self._quiet_until:
                 self._hold(datagram, now)
                 return
-            if not self._sends_content:
+            elif not self._sends_content:
                 self._quiet_until = now + self._throttle.delay(len(datagram), now)
         super().datagramReceived(datagram, peer)
 

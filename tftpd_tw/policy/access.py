@@ -14,6 +14,7 @@ depend on the number of networks in a rule.
 """
 
 import enum
+import re
 from collections.abc import Iterable, Sequence
 
 from attrs import field, frozen
@@ -126,6 +127,10 @@ class Restrictions:
         return tuple(rules)
 
 
+_VERSION = re.compile(rb"\.~[0-9]+~\Z")
+"""The end of what an old version of a file is called where uploads keep them."""
+
+
 @implementer(IAuthorizer)
 class Authorizer:
     """Decides on requests by ``rules``, in their order.
@@ -148,6 +153,16 @@ class Authorizer:
         """The rule that decides on ``request``; None if none fits, and it is served."""
         direction, host = request.direction, request.client.host
         path = path_of(request.name, self._normalise) if self._about_names else None
+        rule = self._decide(direction, host, path)
+        version = _VERSION.search(path) if path is not None else None
+        if path is not None and version is not None and (rule is None or rule.refusal is None):
+            # An old version of a file is no easier to get than the file.
+            of_file = self._decide(direction, host, path[: version.start()])
+            if of_file is not None and of_file.refusal is not None:
+                return of_file
+        return rule
+
+    def _decide(self, direction: Direction, host: str, path: bytes | None) -> Rule | None:
         for rule in self._rules:
             if rule.fits(direction, host, path):
                 return rule

@@ -123,7 +123,7 @@ class Sources:
         if not isinstance(values, dict) or key not in values:
             return
         self._tree[section] = {name: value for name, value in values.items() if name != key}
-        value, place = values[key], self._places[other]
+        value, place = values[key], self._place(other)
         target = self._tree.get(setting.section, {})
         if not isinstance(target, dict):
             return  # a mistake, which will be reported as such
@@ -132,12 +132,19 @@ class Sources:
             self._places[setting.path] = place
             self._names[setting.path] = other
         elif (theirs := target[setting.key]) != value and _meaning(theirs, setting) != _meaning(value, setting):
-            here = self._places[setting.path]
+            here = self._place(setting.path)
             text = (
                 f"expected {shown(theirs)} as for {dotted(setting.path)} in line {here.line},"
                 f" of which it is another name, got {shown(value)}"
             )
             self._problems.append((place.line, place.told(other, text)))
+
+    def _place(self, path: Path) -> _Place:
+        """Where it was given, or what it is in: a YAML alias has no lines of its own."""
+        for length in range(len(path), 0, -1):
+            if path[:length] in self._places:
+                return self._places[path[:length]]
+        return _Place("")
 
     def _found(self, error: BaseException, path: Path, kind: Any) -> Iterator[tuple[Path, str]]:
         """Every mistake in what cattrs raised, with its place in the tree."""

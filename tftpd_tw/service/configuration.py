@@ -146,7 +146,8 @@ class Security:
         (), "Rules of who may do what, in this order; the first that fits decides, after the settings above."
     )
     connections_per_client: Connections = setting(
-        Connections(250), "Transfers of one address at once; what is more gets no answer."
+        Connections(250),
+        "Transfers of one address at once; what is more gets no answer. Each worker counts for itself.",
     )
     unverified_share: Share = setting(
         Share(0.25),

@@ -90,6 +90,7 @@ class Folders:
         self._run_blocking = run_blocking
         self._paths = paths
         self._identify = identify or Neighbours(run_blocking).identify
+        self._taking = {Tree.parse(place).base for place in _upload_places(configuration)}
         self._directories: dict[str, DirectoryBackend] = {}
         self._caseless: list[CaselessBackend] = []
         cache, performance = configuration.cache, configuration.performance
@@ -164,7 +165,7 @@ class Folders:
             directory = DirectoryBackend(
                 self._paths.get(base, base),
                 run_blocking=self._run_blocking,
-                uploads=filesystem.uploads,
+                uploads=filesystem.uploads if base in self._taking else UploadPolicy.DENY,
                 max_upload=filesystem.max_file_size,
                 storing=self._storing,
                 quota=quota,
@@ -189,6 +190,15 @@ def _upload_place(filesystem: Filesystem) -> Iterable[str]:
     if filesystem.uploads is UploadPolicy.DENY:
         return ()
     return (filesystem.upload_root or filesystem.root,)
+
+
+def _upload_places(configuration: Configuration) -> Iterable[str]:
+    """Everywhere that uploads go, of any client."""
+    filesystem = configuration.filesystem
+    places = set(_upload_place(filesystem))
+    if places and filesystem.upload_root is None:
+        places.update(profile.root for profile in configuration.clients.profiles if profile.root is not None)
+    return places
 
 
 def _storing(filesystem: Filesystem) -> Storing:

@@ -237,11 +237,22 @@ def _check_tree(value: str) -> None:
 
 
 def _mode(value: Any) -> int:
-    # YAML reads 0640 as the number, and '0640' as text.
-    mode = int(value, 8) if isinstance(value, str) else value
-    if type(mode) is not int or not 0 <= mode <= 0o666:
+    # Text only: YAML reads 0640 as octal, but 640 as a number that means something else.
+    if not isinstance(value, str):
+        raise TypeError
+    mode = int(value, 8)
+    if mode & ~0o666:
         raise ValueError
     return mode
+
+
+def _owner(value: Any) -> str:
+    if type(value) is int:
+        value = str(value)
+    _check_word(value)
+    if value.isdigit() and int(value) > _HIGHEST_ID:
+        raise ValueError
+    return str(value)
 
 
 def _switch(value: Any) -> bool:
@@ -279,6 +290,8 @@ def _write_http(address: HttpAddress) -> str:
 
 _PLACE = "a folder, in which {ip}, {ip_hex}, {mac} and {interface} may stand"
 
+_HIGHEST_ID = (1 << 32) - 2
+
 KINDS: Mapping[Any, Kind] = {
     bool: Kind("true or false", _switch),
     Port: _number("a port", 0, 65535),
@@ -300,8 +313,8 @@ KINDS: Mapping[Any, Kind] = {
     Engine: _one_of({name: Engine(name) for name in ENGINES}),
     HttpAddress: _or("off", HTTP_OFF, Kind("ADDRESS:PORT", _http, _write_http)),
     FileSize: _size(0, 1 << 60),
-    FileMode: Kind("permissions such as '0640', up to '0666'", _mode, "{:04o}".format),
-    Owner: _text("a name or number", _check_word),
+    FileMode: Kind("permissions in quotes, such as '0640', of no more than '0666'", _mode, "{:04o}".format),
+    Owner: Kind("a name or number", _owner, text=True),
     Versions: _number("a number", 1, 1000),
     Connections: _number("a number", 1, 1_000_000),
     Share: _real("a part", 0.01, 1),
@@ -315,12 +328,12 @@ KINDS: Mapping[Any, Kind] = {
     Occurrences: _one_of_enum(Occurrences),
     Then: _one_of_enum(Then),
     Word: _text("a word of letters, digits, dots, dashes and underscores", _check_word),
-    Text: _text("a text"),
+    Text: _text("a text", str.encode),
     ClientNetwork: _text("an address or a network such as 192.0.2.0/24", lambda value: Networks([value])),
     NameGlob: _text(
-        "a glob such as *.key or secret/", lambda value: Globs.compile([os.fsencode(value)], ignore_case=True)
+        "a glob such as *.key or secret/", lambda value: Globs.compile([value.encode()], ignore_case=True)
     ),
-    Extension: _text("the end of a name, without a slash", lambda value: Globs.extensions([os.fsencode(value)])),
+    Extension: _text("the end of a name, without a slash", lambda value: Globs.extensions([value.encode()])),
     OptionName: _one_of({name: name for name in (ALL_OPTIONS, *sorted(map(bytes.decode, profiles.ALL_OPTIONS)))}),
     TreePath: _text(_PLACE, _check_tree),
     ErrorNumber: _number("the code of an error", 0, 7),

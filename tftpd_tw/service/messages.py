@@ -36,8 +36,8 @@ ASK_FIGURES = b'{"ask": "figures"}\n'
 HURRY = b'{"hurry": true}\n'
 """End at once, and all transfers with it."""
 
-LONGEST_LINE = 1 << 20
-"""Bytes; what is longer is no message."""
+LONGEST_LINE = 1 << 26
+"""Bytes, of which settings with many networks take some; what is longer is no message."""
 
 LONGEST_TEXT = 1 << 16
 """Characters of a log line that are kept."""

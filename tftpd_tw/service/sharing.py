@@ -2,16 +2,17 @@
 
 from attrs import evolve
 
+from tftpd_tw.protocol.lifecycle import MAX_UNVERIFIED_SENDS
 from tftpd_tw.service.configuration import Configuration
-from tftpd_tw.service.value_types import CacheSize, Connections, Rate
+from tftpd_tw.service.value_types import AnswerRate, Answers, CacheSize, Connections, Rate
 
 
 def share_of_worker(configuration: Configuration, number: int, count: int) -> Configuration:
     """The settings of worker ``number`` of ``count``, from 1.
 
-    A broadcast reaches every socket on its port, so that only one worker may answer it. Memory, transfers and the
-    rate of all are divided. What is for each client is not: the kernel deals out clients by address and port, so
-    that a single transfer would get a part of what its client may have.
+    A broadcast reaches every socket on its port, so that only one worker may answer it. Memory, transfers, the
+    rate of all, and what goes to those who never answer are divided. What is for each client is not: the kernel
+    deals out clients by address and port, so that a single transfer would get a part of what its client may have.
     """
     network, security, performance = configuration.network, configuration.security, configuration.performance
     total = security.rate_limit_total
@@ -20,5 +21,10 @@ def share_of_worker(configuration: Configuration, number: int, count: int) -> Co
         network=evolve(network, answer_broadcast=network.answer_broadcast and number == 1),
         cache=evolve(configuration.cache, size=CacheSize(configuration.cache.size // count)),
         performance=evolve(performance, max_connections=Connections(-(-performance.max_connections // count))),
-        security=evolve(security, rate_limit_total=None if total is None else Rate(total / count)),
+        security=evolve(
+            security,
+            rate_limit_total=None if total is None else Rate(total / count),
+            answers=Answers(max(MAX_UNVERIFIED_SENDS, security.answers // count)),
+            answers_per_second=AnswerRate(security.answers_per_second / count),
+        ),
     )

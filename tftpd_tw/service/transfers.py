@@ -28,6 +28,9 @@ from tftpd_tw.telemetry.transfer_log import TransferLog
 
 log = Logger()
 
+OPENING_SECONDS = 60.0
+"""How long folders that were replaced stay open, for requests that are on their way through them."""
+
 STORAGE_SECONDS = 5.0
 """How long a daemon that stops waits for threads that are at work, once transfers are over."""
 
@@ -57,6 +60,7 @@ class Storage:
         self._paths = paths or {}
         self._threads = StorageThreads(0, configuration.performance.thread_pool_size, "tftpd-storage")
         self._working = 0
+        self._old: dict[Folders, Any] = {}
         self._finished: Deferred[None] | None = None
         self.folders = self.open(configuration)
 
@@ -72,6 +76,10 @@ class Storage:
         """From now on these, and so many threads; what is open in the old folders stays open."""
         old, self.folders = self.folders, folders
         self._threads.adjustPoolsize(0, threads)
+        self._old[old] = self._reactor.callLater(OPENING_SECONDS, self._forget, old)
+
+    def _forget(self, old: Folders) -> None:
+        del self._old[old]
         old.close()
 
     def start(self) -> None:
@@ -100,6 +108,10 @@ class Storage:
         finished, self._finished = self._finished, None
         if finished is None:
             return
+        for old, timer in self._old.items():
+            timer.cancel()
+            old.close()
+        self._old = {}
         self.folders.close()
         if self._working:
             log.warn("{count} threads still wait for the disk", count=self._working)
