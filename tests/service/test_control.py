@@ -105,7 +105,8 @@ class ServiceTests(TestCase):
         self.capsys = capsys
 
     def start(self, *answers: "Deferred[Outcome]") -> ControlService:
-        """One that gives these answers, and is stopped at the end."""
+        """One that gives these answers, and is stopped at the end; apart from other daemons on this machine."""
+        self.patch(control, "PREFIX", f"tftpd-tw-test-{os.getpid()}/")
         waiting = list(answers)
         service = ControlService(reactor, lambda: waiting.pop(0))
         service.startService()
