@@ -100,13 +100,14 @@ class ServiceTests(TestCase):
     timeout = 30
 
     @pytest.fixture(autouse=True)
-    def _kit(self, events: Events, capsys: pytest.CaptureFixture[str]) -> None:
+    def _kit(self, events: Events, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
         self.events = events
         self.capsys = capsys
+        # Apart from other daemons on this machine.
+        monkeypatch.setattr(control, "PREFIX", f"tftpd-tw-test-{os.getpid()}/")
 
     def start(self, *answers: "Deferred[Outcome]") -> ControlService:
-        """One that gives these answers, and is stopped at the end; apart from other daemons on this machine."""
-        self.patch(control, "PREFIX", f"tftpd-tw-test-{os.getpid()}/")
+        """One that gives these answers, and is stopped at the end."""
         waiting = list(answers)
         service = ControlService(reactor, lambda: waiting.pop(0))
         service.startService()
