@@ -16,6 +16,7 @@ REPEAT = 1.0
 class Reader:
     """One client, in one transfer after the other, each from a port of its own."""
 
+    host: str
     sock: socket.socket
     said: tuple[bytes, tuple[str, int]]
     said_at: float
@@ -51,8 +52,9 @@ class Crowd:
 
     def _run(self) -> None:
         try:
-            for _ in range(self.count):
-                self._begin()
+            for number in range(self.count):
+                # A host of its own for each: what one address may do at once is limited.
+                self._begin(f"127.0.{1 + number // 250}.{1 + number % 250}")
             while self._selector.get_map():
                 for key, _ in self._selector.select(REPEAT / 4):
                     self._take(key.data)
@@ -66,11 +68,11 @@ class Crowd:
                 self._end(key.data)
             self._selector.close()
 
-    def _begin(self) -> None:
+    def _begin(self, host: str) -> None:
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         sock.setblocking(False)
-        sock.bind(("127.0.0.1", 0))
-        reader = Reader(sock, (b"", ("", 0)), 0.0)
+        sock.bind((host, 0))
+        reader = Reader(host, sock, (b"", ("", 0)), 0.0)
         self._selector.register(sock, selectors.EVENT_READ, reader)
         self._say(reader, request(1, self.name), ("127.0.0.1", self.port))
 
@@ -98,7 +100,7 @@ class Crowd:
             self.finished += 1
             self._end(reader)
             if not self._stopping:
-                self._begin()
+                self._begin(reader.host)
 
     def _end(self, reader: Reader) -> None:
         self._selector.unregister(reader.sock)
