@@ -6,6 +6,7 @@ guessed and nobody waits longer than needed.
 
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -48,6 +49,8 @@ class Daemon:
             stderr=subprocess.STDOUT,
             text=True,
             errors="backslashreplace",
+            # Whoever runs the tests in the background has it ignored, and so would the daemon.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
