@@ -26,11 +26,14 @@ from tftpd_tw.service.configuration import (
     Folder,
     Host,
     HttpAddress,
+    Interface,
     Lifetime,
     Monitoring,
     Network,
+    NetworkListener,
     Performance,
     Port,
+    PortRange,
     Seconds,
     Size,
     Slack,
@@ -40,7 +43,18 @@ from tftpd_tw.service.configuration import (
 from tftpd_tw.service.setting import about, section, setting, settings
 
 OTHERWISE = Configuration(
-    Network((Host("127.0.0.1"), Host("::1")), Port(6969), True),
+    Network(
+        (Host("127.0.0.1"), Host("::1")),
+        Port(6969),
+        True,
+        (Interface("eth0"), Interface("eth1")),
+        True,
+        PortRange(50000, 50100),
+        (
+            NetworkListener(Host("fe80::1%eth0"), Port(70), Interface("eth0"), False),
+            NetworkListener(Host("192.0.2.1")),
+        ),
+    ),
     Filesystem(Folder("/srv/tftp: a #folder"), UploadPolicy.EXISTING),
     Performance(
         BlockSize(8192),

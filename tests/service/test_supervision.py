@@ -202,7 +202,7 @@ def test_workers_that_cannot_share(monkeypatch: pytest.MonkeyPatch) -> None:
     """The line names the option."""
     bind = opening.bind_request_socket
 
-    def alone(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    def alone(host: str, port: int, *, shared: bool = False, interface: str | None = None) -> socket.socket:
         if shared:
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         return bind(host, port)

@@ -27,6 +27,7 @@ Count = NewType("Count", int)
 Threads = NewType("Threads", int)
 Workers = NewType("Workers", int)
 Host = NewType("Host", str)
+Interface = NewType("Interface", str)
 Folder = NewType("Folder", str)
 Engine = NewType("Engine", str)
 
@@ -51,21 +52,78 @@ HTTP_OFF = HttpAddress("", 0)
 
 
 @frozen
+class PortRange:
+    """Ports from the first to the last."""
+
+    first: int
+    last: int
+
+    @property
+    def ports(self) -> range:
+        """All of them."""
+        return range(self.first, self.last + 1)
+
+
+ANY_PORTS = PortRange(0, -1)
+"""The range ``any``: none of ours, the kernel chooses."""
+
+EVERY_ADDRESS = Host("::")
+
+
+@frozen
+class NetworkListener:
+    """One of the places where requests come in."""
+
+    address: Host = setting(EVERY_ADDRESS, "Local address to listen on.")
+    port: Port | None = setting(None, "UDP port. Without one it is that of the section.")
+    interface: Interface | None = setting(
+        None, "Take only what comes in by this interface. Without one, those of the section hold."
+    )
+    single_port: bool | None = setting(
+        None, "Whether transfers stay on this port. Without it, it is as the section says."
+    )
+
+
+@frozen
 class Network:
     """Where requests come in."""
 
     addresses: tuple[Host, ...] = setting(
-        (Host("::"),),
+        (),
         "Local addresses to listen on. `::` is every IPv6 and IPv4 address, or every IPv4 address where there is"
-        " no IPv6.",
+        " no IPv6; so it is too if there are neither `addresses` nor `listeners`. A link-local address has its"
+        " interface with it, as in `fe80::1%eth0`.",
         option="address",
-        not_empty=True,
     )
     port: Port = setting(Port(69), "UDP port to listen on.", option="port")
     answer_broadcast: bool = setting(
         False,
         "Serve requests that were sent to a broadcast address, as old Cisco devices do, instead of ignoring them.",
         option="answer-broadcast",
+    )
+    interfaces: tuple[Interface, ...] = setting(
+        (),
+        "Take only requests that come in by these interfaces, which must be there at the start; with none, by"
+        " any. What comes in elsewhere is left to other servers.",
+        option="interface",
+    )
+    single_port: bool = setting(
+        False,
+        "Answer from the port that was asked, instead of giving each transfer a port of its own: for clients"
+        " that reach no other, as through NAT, in Docker and Kubernetes. Costs some CPU, and a forger of packets"
+        " has one thing less to guess.",
+        option="single-port",
+    )
+    port_range: PortRange = setting(
+        ANY_PORTS,
+        "Ports that transfers get, for firewalls; `any` is the kernel's choice. With as many transfers as ports"
+        " further requests get no answer.",
+        option="port-range",
+    )
+    listeners: tuple[NetworkListener, ...] = setting(
+        (),
+        "Further places to listen on, each with its own address, port, interface and single_port. What one does"
+        " not say is as the section has it.",
     )
 
 

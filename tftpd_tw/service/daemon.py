@@ -22,7 +22,7 @@ from twisted.web.http import HTTPFactory
 from tftpd_tw.interfaces import Address
 from tftpd_tw.service.configuration import HTTP_OFF, Configuration, HttpAddress
 from tftpd_tw.service.cpus import worker_count
-from tftpd_tw.service.opening import OpenError, cannot_listen, open_request_sockets
+from tftpd_tw.service.opening import OpenError, announce, cannot_listen, open_request_sockets, places
 from tftpd_tw.service.supervision import WorkersService
 from tftpd_tw.service.transfers import Storage, Transfers
 from tftpd_tw.telemetry.accounting import Accounting
@@ -54,8 +54,8 @@ class TftpService(Service):
         self._storage = Storage(self._reactor, configuration)
         sockets = [sock for [sock] in open_request_sockets(configuration.network)]
         self._transfers = Transfers(self._reactor, configuration, self._storage, sockets, self._accounting)
-        for address in self._transfers.addresses:
-            log.info("serving {root} on UDP {address}", root=configuration.filesystem.root, address=str(address))
+        for address, place in zip(self._transfers.addresses, places(configuration.network), strict=True):
+            announce(configuration.filesystem.root, address, place)
 
     def startService(self) -> None:
         """Start the threads: after twistd has gone to the background and given up root."""

@@ -3,10 +3,17 @@
 import errno
 import os
 import socket
+from typing import Any
+
+from attrs import evolve, frozen
+from twisted.logger import Logger
 
 from tftpd_tw.interfaces import Address
-from tftpd_tw.net.sockets import bind_request_socket
-from tftpd_tw.service.configuration import Host, Network
+from tftpd_tw.net.engine import from_socket_address
+from tftpd_tw.net.sockets import bind_request_socket, carry_sessions
+from tftpd_tw.service.configuration import EVERY_ADDRESS, Network, NetworkListener
+
+log = Logger()
 
 
 class StartError(SystemExit):
@@ -22,8 +29,38 @@ class OpenError(StartError, Exception):
     """
 
 
+@frozen
+class Place:
+    """Where requests come in, with all that is said of it."""
+
+    address: str
+    port: int
+    interface: str | None
+    """Only what comes in there; None: by any."""
+    single_port: bool
+    """Whether transfers stay on this port."""
+
+
+def places(network: Network) -> list[Place]:
+    """Every place to listen on."""
+    addresses = network.addresses
+    if not addresses and not network.listeners:
+        addresses = (EVERY_ADDRESS,)
+    return [
+        Place(
+            listener.address,
+            network.port if listener.port is None else listener.port,
+            interface,
+            network.single_port if listener.single_port is None else listener.single_port,
+        )
+        for listener in (*map(NetworkListener, addresses), *network.listeners)
+        for interface in ([listener.interface] if listener.interface else network.interfaces or [None])
+    ]
+
+
 def open_request_sockets(network: Network, each: int = 1) -> list[list[socket.socket]]:
-    """Bound sockets for every address of ``network``; ``each`` of them, which share what comes in.
+    """Bound sockets for all :func:`places` of ``network``, in that order; ``each`` of them, which share what comes
+    in.
 
     The kernel gives a client's packets to one of those that share an address, and always to the same one while
     all stay open. The first is bound alone and only then allows others to join, so that a second daemon cannot
@@ -33,34 +70,65 @@ def open_request_sockets(network: Network, each: int = 1) -> list[list[socket.so
     """
     opened: list[list[socket.socket]] = []
     try:
-        for host in network.addresses:
-            first = _open(host, network.port)
+        for place in places(network):
+            first = _open(place, network)
             group = [first]
             opened.append(group)
             if each > 1:
                 first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-                bound, port = first.getsockname()[:2]
-                group += (bind_request_socket(bound, port, shared=True) for _ in range(each - 1))
+                bound = _bound(first)
+                group += (_bind(evolve(place, **bound), shared=True) for _ in range(each - 1))
+            if place.single_port:
+                for sock in group:
+                    carry_sessions(sock)
     except BaseException as error:
         for sock in (sock for group in opened for sock in group):
             sock.close()
         if isinstance(error, OSError):
-            raise OpenError(f"--workers: {each} sockets for {host}: {error.strerror}") from None
+            raise OpenError(f"--workers: {each} sockets for {place.address}: {error.strerror}") from None
         raise
     return opened
 
 
-def _open(host: Host, port: int) -> socket.socket:
+def announce(root: str, address: Address, place: Place) -> None:
+    """Log what is served where."""
+    said = [f"by {place.interface} only"] if place.interface else []
+    said += ["all on this port"] if place.single_port else []
+    how = f" ({', '.join(said)})" if said else ""
+    log.info("serving {root} on UDP {address}{how}", root=root, address=str(address), how=how)
+
+
+def _open(place: Place, network: Network) -> socket.socket:
     try:
-        return bind_request_socket(host, port)
+        return _bind(place)
     except OSError as error:
-        no_ipv6 = host == "::" and error.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
+        no_ipv6 = place.address == EVERY_ADDRESS and error.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
         if not no_ipv6:
-            raise OpenError(cannot_listen("UDP", Address(host, port), error.errno, "--port")) from None
+            raise OpenError(_refused(place, network, error)) from None
+    place = evolve(place, address="0.0.0.0")
     try:
-        return bind_request_socket("0.0.0.0", port)
+        return _bind(place)
     except OSError as error:
-        raise OpenError(cannot_listen("UDP", Address("0.0.0.0", port), error.errno, "--port")) from None
+        raise OpenError(_refused(place, network, error)) from None
+
+
+def _bind(place: Place, *, shared: bool = False) -> socket.socket:
+    return bind_request_socket(place.address, place.port, shared=shared, interface=place.interface)
+
+
+def _bound(sock: socket.socket) -> dict[str, Any]:
+    """What ``sock`` has got, where it was asked for any port or for either kind of IP."""
+    host, port, scope = from_socket_address(sock.getsockname())
+    return {"address": f"{host}%{scope}" if scope else host, "port": port}
+
+
+def _refused(place: Place, network: Network, error: OSError) -> str:
+    line = cannot_listen("UDP", Address(place.address, place.port), error.errno, "--port")
+    if place.interface:
+        line += f" (interface {place.interface})"
+    if error.errno == errno.EADDRINUSE and len(places(network)) > 1:
+        line += "; it may be another of the listeners, since `::` takes every address of its port"
+    return line
 
 
 def cannot_listen(kind: str, where: Address, number: int | None, option: str) -> str:
@@ -71,6 +139,9 @@ def cannot_listen(kind: str, where: Address, number: int | None, option: str) ->
         errno.EACCES: f"ports below 1024 need root or CAP_NET_BIND_SERVICE; choose another with {option}, or start"
         " as root and give it up with `twistd --uid`",
         errno.EADDRNOTAVAIL: "this host has no such address; `ip address` lists those that it has",
+        errno.ENODEV: "this host has no such interface; `ip link` lists those that it has",
+        errno.EINVAL: "a link-local address needs its interface, as in fe80::1%eth0",
+        errno.EPERM: "to bind to an interface needs root or CAP_NET_RAW before Linux 5.7",
     }.get(number or 0, f"choose another with {option}")
     reason = os.strerror(number) if number else "unknown error"
     return f"cannot listen on {kind} {where}: {reason}: {advice}"

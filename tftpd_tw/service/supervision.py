@@ -27,7 +27,7 @@ from tftpd_tw.net.engine import from_socket_address
 from tftpd_tw.service.configuration import CacheSize, Configuration
 from tftpd_tw.service.cpus import cpus
 from tftpd_tw.service.messages import FIRST_SOCKET, FOLDER, REPLIES, Assignment
-from tftpd_tw.service.opening import OpenError, open_request_sockets
+from tftpd_tw.service.opening import OpenError, announce, open_request_sockets, places
 from tftpd_tw.service.transfers import DRAIN_SECONDS, Storage
 from tftpd_tw.service.worker_process import WorkerProcess
 from tftpd_tw.telemetry.totals import Totals
@@ -140,12 +140,8 @@ class WorkersService(Service):
         self._storage = Storage(self.reactor, configuration)
         self._folder = os.open(configuration.filesystem.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._sockets = open_request_sockets(configuration.network, self._count)
-        for first, *_ in self._sockets:
-            log.info(
-                "serving {root} on UDP {address}",
-                root=configuration.filesystem.root,
-                address=str(from_socket_address(first.getsockname())),
-            )
+        for (first, *_), place in zip(self._sockets, places(configuration.network), strict=True):
+            announce(configuration.filesystem.root, from_socket_address(first.getsockname()), place)
 
     def startService(self) -> None:
         """Start the workers, as the user that twistd has become.

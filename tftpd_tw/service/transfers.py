@@ -25,7 +25,7 @@ from tftpd_tw.net.serving import Server, Terms
 from tftpd_tw.protocol.options import MAX_BLKSIZE, Policy
 from tftpd_tw.protocol.timing import Patience
 from tftpd_tw.service.configuration import FIT_MTU, Configuration, Performance
-from tftpd_tw.service.opening import OpenError
+from tftpd_tw.service.opening import OpenError, places
 from tftpd_tw.telemetry.accounting import Accounting
 from tftpd_tw.telemetry.transfer_log import TransferLog
 
@@ -140,7 +140,7 @@ class Storage:
 
 
 class Transfers:
-    """Serves ``storage`` on ``sockets``, which it takes over."""
+    """Serves ``storage`` on ``sockets``, one for each place of the network, which it takes over."""
 
     def __init__(
         self,
@@ -151,15 +151,16 @@ class Transfers:
         accounting: Accounting,
     ) -> None:
         self._storage = storage
-        self._engine = engine = ENGINES[configuration.performance.engine](reactor)
+        network = configuration.network
+        self._engine = engine = ENGINES[configuration.performance.engine](reactor, network.port_range.ports)
         terms = make_terms(configuration.performance)
         server = Server(engine, storage.backend, terms, (accounting, TransferLog()))
-        self._listener = Listener(server, configuration.network.answer_broadcast)
+        self._listener = Listener(server, network.answer_broadcast)
         self.addresses: list[Address] = []
         """Where it serves."""
-        for sock in sockets:
-            address = engine.adopt(sock)
-            self.addresses.append(self._listener.listen(address.host, address.port))
+        for sock, place in zip(sockets, places(network), strict=True):
+            host, port, _ = engine.adopt(sock)
+            self.addresses.append(self._listener.listen(host, port, single_port=place.single_port))
 
     @property
     def active(self) -> int:
