@@ -192,6 +192,7 @@ class World:
         server: str = SERVER,
         client: str = CLIENT,
         answer_broadcasts: bool = False,
+        single_port: bool = False,
         policy: dict[str, Any] | None = None,
         **network: Any,
     ) -> None:
@@ -207,7 +208,7 @@ class World:
         self.clock = self.network.clock
         self.clock.advance(1000.5)  # so that nobody mistakes "never" for "just now"
         self.listener: Listener = self.network.serve(
-            backend, terms, answer_broadcasts=answer_broadcasts, **(policy or {})
+            backend, terms, answer_broadcasts=answer_broadcasts, single_port=single_port, **(policy or {})
         )
         if server != SERVER:
             self.listener.listen(server, 69)

@@ -139,11 +139,13 @@ class RequestSocket:
         """There is room in the buffer again."""
         self._full = False
         for _ in range(len(self._waiting)):
-            if self._full:
-                return
             session = self._waiting.popleft()
             if session.fileno() >= 0:
                 session.handler.resume_sending()
+            if self._full:
+                if session.stuck and self._waiting[-1] is session:
+                    self._waiting.rotate(1)  # it had its turn, but nothing of it
+                return
         if not self._waiting:
             self._watcher.removeWriter(self)
 
@@ -237,7 +239,7 @@ class RequestSocket:
 class SharedSession(BurstSender):
     """One transfer's part of a request port."""
 
-    __slots__ = ("_full", "_open", "_port", "address", "handler", "local", "peer", "raw", "windowed")
+    __slots__ = ("_full", "_open", "_port", "address", "handler", "local", "peer", "raw", "stuck", "windowed")
 
     def __init__(
         self,
@@ -250,7 +252,6 @@ class SharedSession(BurstSender):
     ) -> None:
         super().__init__(sock, source_control(local))
         self._port = port
-        self._full = False
         self._open = True
         self.local = self.address = local
         self.peer = to_socket_address(peer)
@@ -260,6 +261,9 @@ class SharedSession(BurstSender):
         self.handler = handler
         self.windowed = False
         """Whether packets come in a row."""
+        self.stuck = False
+        """Whether the buffer had no room for anything when it sent last."""
+        self._full = False
 
     def fileno(self) -> int:
         """The port's descriptor, or -1 when this transfer is over."""
@@ -278,6 +282,8 @@ class SharedSession(BurstSender):
         """Send ``bursts`` to the client: nobody else's packets come to this transfer, to be answered."""
         unsent = super().send(bursts, self.raw)
         self._full = bool(unsent)
+        if unsent:
+            self.stuck = unsent[0] == bursts[0]
         return unsent
 
     def wait_writable(self) -> None:
