@@ -10,6 +10,9 @@ from namespaces import Namespaces, namespaces, need
 from running import IN_FOREGROUND, Daemon, ack, data, fetch_with, request, running
 
 CONTENT = b"0123456789abcdef" * 1000
+ENOUGH = b"\0\5\0\0\0"
+"""Ends a transfer, so that the daemon need not wait for its client when it is stopped."""
+
 SILENCE = 0.3
 """Seconds in which an answer would have come many times."""
 
@@ -80,7 +83,8 @@ def behind_nat(request: pytest.FixtureRequest) -> Iterator[tuple[Namespaces, str
 def test_a_port_of_its_own_is_not_reached(behind_nat: tuple[Namespaces, str], engine: str, tmp_path: Path) -> None:
     """What the next test is about: an answer from another port does not come through."""
     hosts, server = behind_nat
-    with daemon_in(hosts, "server", tmp_path / "root", engine), hosts.udp("client") as sock:
+    impatient = ("--timeout", "0.1", "--max-retries", "0")
+    with daemon_in(hosts, "server", tmp_path / "root", engine, *impatient), hosts.udp("client") as sock:
         sock.settimeout(SILENCE)
         sock.sendto(request(1, b"file"), (server, 69))
         with pytest.raises(TimeoutError):
@@ -163,7 +167,7 @@ def answered(hosts: Namespaces, side: str, server: str, port: int = 69) -> int:
             return 0
         assert packet == data(1, CONTENT[:512])
         assert sender[0] == server
-        sock.sendto(b"\0\5\0\0\0", sender)
+        sock.sendto(ENOUGH, sender)
         return int(sender[1])
 
 
@@ -237,6 +241,8 @@ def test_link_local_clients_of_two_wires(
             for sock, peer in zip((left, right), peers, strict=True):
                 sock.sendto(ack(number), peer)
                 assert sock.recv(1000) == data(number + 1, CONTENT[number * 512 :][:512])
+        for sock, peer in zip((left, right), peers, strict=True):
+            sock.sendto(ENOUGH, peer)
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
