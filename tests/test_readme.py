@@ -12,7 +12,7 @@ from tftpd_tw.testing import MemoryNetwork
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
-[SETTINGS] = [text for language, text in BLOCKS if language == "yaml"]
+SETTINGS = [text for language, text in BLOCKS if language == "yaml"]
 BACKEND, ITS_TEST = (text for language, text in BLOCKS if language == "python")
 
 
@@ -30,12 +30,15 @@ def test_the_backend_can_be_tested_as_shown():
 
 
 def test_the_settings_are_valid(tmp_path: Path):
-    """The settings file is accepted."""
-    file = tmp_path / "tftpd.yaml"
-    file.write_text(SETTINGS)
-    sources = Sources()
-    sources.add_file(str(file))
-    assert sources.configuration().filesystem.root == "/var/tftp"
+    """The pieces of a settings file are accepted, one by one and as one file."""
+    for text in (*SETTINGS, "".join(SETTINGS)):
+        file = tmp_path / "tftpd.yaml"
+        file.write_text(text)
+        sources = Sources()
+        sources.add_file(str(file))
+        configuration = sources.configuration()
+    assert configuration.filesystem.root == "/var/tftp"
+    assert len(configuration.network.listeners) == 3
 
 
 def test_the_reference_is_up_to_date():

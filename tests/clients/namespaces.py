@@ -69,16 +69,14 @@ class Namespaces:
 
     @contextmanager
     def made(self) -> Iterator["Namespaces"]:
-        """While they are there."""
+        """While they are there; where a command in it fails, the test is skipped."""
         try:
-            for name in self._names.values():
-                try:
-                    _run("ip", "netns", "add", name)
-                except subprocess.CalledProcessError as error:
-                    pytest.skip(f"network namespaces cannot be made here: {error.stderr.strip()}")
-            for host in self._names:
+            for host, name in self._names.items():
+                _run("ip", "netns", "add", name)
                 self.run(host, "ip", "link", "set", "lo", "up")
             yield self
+        except subprocess.CalledProcessError as error:
+            pytest.skip(f"such a network cannot be made here: {error.stderr.strip()}")
         finally:
             for name in self._names.values():
                 subprocess.run(["ip", "netns", "delete", name], capture_output=True, timeout=PATIENCE)
@@ -86,7 +84,7 @@ class Namespaces:
 
 @contextmanager
 def namespaces(*hosts: str) -> Iterator[Namespaces]:
-    """Hosts without any wire yet; skips the test where they cannot be had."""
+    """Hosts without any wire yet, for a fixture to connect; skips the test where they cannot be had."""
     if os.geteuid() != 0:
         pytest.skip("network namespaces need root")
     need("ip", "iproute2")

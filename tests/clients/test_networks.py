@@ -75,7 +75,7 @@ def behind_nat(request: pytest.FixtureRequest) -> Iterator[tuple[Namespaces, str
         hosts.address("server", "eth0", "10.2.0.2/24")
         hosts.run("client", "ip", "route", "add", "default", "via", "10.1.0.1")
         hosts.run("server", "ip", "route", "add", "default", "via", "10.2.0.1")
-        hosts.run("router", "sysctl", "-qw", "net.ipv4.ip_forward=1")
+        hosts.run("router", "tee", "/proc/sys/net/ipv4/ip_forward", said="1")
         hosts.run("router", "nft", "-f", "-", said=rules)
         yield hosts, known_as
 
