@@ -387,6 +387,22 @@ def test_an_error_is_told_to_whom_it_concerns(reactor, host):
     assert reactor.idle
 
 
+@both_families
+def test_an_error_that_concerns_nobody_is_taken_away(reactor, host, monkeypatch):
+    """Nobody has a transfer when an ERROR finds its client gone; a poll loop would come back for ever (K7)."""
+    read = []
+    real = RequestSocket.read_errors
+    monkeypatch.setattr(RequestSocket, "read_errors", lambda port: read.append(real(port)))
+    served = Served(reactor, {}, "::")
+    served.port.send_once(b"\0\5", Address(host, served.address.port), Address(*closed_port(host)))
+    reactor.run_until(lambda: read)
+    with pytest.raises(BlockingIOError):
+        served.port._socket.recvmsg(0, 512, socket.MSG_ERRQUEUE)
+    with plain_socket(host) as client:
+        assert spoken(served.ask(client, rrq("none"), host)[0]) == "E1"
+    assert len(read) == 1
+
+
 def test_a_client_that_leaves(reactor):
     """Its transfer ends by the kernel's word, and the others' do not notice (F12)."""
     served = Served(reactor, {b"f": content(5000)})

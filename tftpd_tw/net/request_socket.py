@@ -76,6 +76,8 @@ class RequestSocket:
         self._waiting: deque[SharedSession] = deque()
         self.address = from_socket_address(sock.getsockname())
         self.single_port = single_port
+        if single_port:
+            self._carry()
         watcher.addReader(self)
 
     def fileno(self) -> int:
@@ -150,7 +152,7 @@ class RequestSocket:
             self._watcher.removeWriter(self)
 
     def read_errors(self) -> None:
-        """Tell transfers what ICMP messages said. Without a transfer there was never one to ask for."""
+        """Tell transfers what ICMP messages said."""
         if not self._carries or self._socket.fileno() < 0:
             return
         for raw in unreachable_peers(self._socket):
@@ -177,8 +179,7 @@ class RequestSocket:
         if local in on_it:
             raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
         if not self._carries:
-            carry_sessions(self._socket)
-            self._carries = True
+            self._carry()
         session = SharedSession(self, self._socket, local, peer, self._raw(peer), handler)
         self._sessions[session.raw] = {**on_it, local: session}
         return session
@@ -193,6 +194,11 @@ class RequestSocket:
                 if error.errno not in PENDING_ERRORS:
                     return
                 self.read_errors()
+
+    def _carry(self) -> None:
+        """From now on the kernel reports ICMP errors, and wakes us until they have been read."""
+        carry_sessions(self._socket)
+        self._carries = True
 
     def _raw(self, peer: Address) -> SocketAddress:
         return to_socket_address(peer, mapped=self._socket.family is socket.AF_INET6)

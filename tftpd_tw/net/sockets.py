@@ -241,12 +241,12 @@ def asked_address(control: tuple[Control, ...], bound: Address) -> tuple[Address
 def unreachable_peers(sock: socket.socket) -> list[SocketAddress]:
     """Empty the error queue; the addresses whose hosts said that their port is closed."""
     peers: list[SocketAddress] = []
+    # No error stays pending, for which a poll loop would wake up for ever; but one that comes from now on does.
+    sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     while True:
         try:
             _, control, _, peer = sock.recvmsg(0, 512, socket.MSG_ERRQUEUE)
         except OSError:
-            # Nothing more; and no error stays pending, for which a poll loop would wake up for ever.
-            sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             return peers
         for level, kind, data in control:
             if (level, kind) in ((socket.IPPROTO_IP, IP_RECVERR), (socket.IPPROTO_IPV6, IPV6_RECVERR)):
