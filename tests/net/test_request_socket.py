@@ -478,7 +478,8 @@ def test_a_late_timer_repeats_nothing_that_was_answered(reactor):
         for client in clients:
             assert spoken(served.ask(client, rrq("f", blksize=1024))[0]) == "OA(blksize=1024)"
             assert spoken(served.ask(client, packet("A0"))[0]) == "D1/700"
-        for client in clients:
+        # Who is due first is read last.
+        for client in reversed(clients):
             client.sendto(packet("A1"), (HOST, served.address.port))
         reactor.advance(5.0)
         assert [(record.reason, record.retransmits) for record in served.records.ended] == [("completed", 0)] * 100
@@ -529,6 +530,32 @@ def test_room_for_many(reactor):
     port.open_session(port.address, Address(HOST, 1), Handler())
     most = int(pathlib.Path("/proc/sys/net/core/rmem_max").read_text())
     assert room() >= min(sockets.SHARED_BUFFER, 2 * most) >= before
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_room_is_asked_for_in_both_ways(allowed):
+    """Who may go beyond the system's limits does so; who may not gets what they allow."""
+
+    class Options:
+        family = socket.AF_INET
+
+        def __init__(self):
+            self.set = {}
+
+        def getsockopt(self, level, option):
+            return 212_992
+
+        def setsockopt(self, level, option, value):
+            forced = {sockets.SO_RCVBUFFORCE: socket.SO_RCVBUF, sockets.SO_SNDBUFFORCE: socket.SO_SNDBUF}
+            if level == socket.SOL_SOCKET:
+                if option in forced and not allowed:
+                    raise PermissionError(errno.EPERM, "x")
+                self.set[forced.get(option, option)] = value if option in forced else min(value, 425_984)
+
+    sock = Options()
+    sockets.carry_sessions(sock)
+    room = sockets.SHARED_BUFFER if allowed else 425_984
+    assert sock.set == {socket.SO_RCVBUF: room, socket.SO_SNDBUF: room}
 
 
 @both_families

@@ -90,9 +90,9 @@ class Network:
 
     addresses: tuple[Host, ...] = setting(
         (),
-        "Local addresses to listen on. `::` is every IPv6 and IPv4 address, or every IPv4 address where there is"
-        " no IPv6; so it is too if there are neither `addresses` nor `listeners`. A link-local address has its"
-        " interface with it, as in `fe80::1%eth0`.",
+        "Local addresses to listen on. `::` is every IPv6 and IPv4 address (IPv4 alone where there is no IPv6)"
+        " and stands in if there are neither addresses nor `listeners`. A link-local one has its interface with"
+        " it: `fe80::1%eth0`.",
         option="address",
     )
     port: Port = setting(Port(69), "UDP port to listen on.", option="port")
