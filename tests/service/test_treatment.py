@@ -9,7 +9,7 @@ import pytest
 import yaml
 from twisted.internet.defer import maybeDeferred
 
-from tftpd_tw.interfaces import Outcome
+from tftpd_tw.interfaces import Address, Outcome
 from tftpd_tw.net.listener import Listener
 from tftpd_tw.policy.limits import Limits
 from tftpd_tw.service.config_file import ConfigurationError
@@ -515,3 +515,16 @@ def test_the_share_of_a_worker(tmp_path: Path) -> None:
         assert share.performance.max_connections == 3
         assert share.cache.size == 1500
         assert (security.rate_limit_total, security.rate_limit, security.rate_limit_per_client) == (500, 10, 20)
+
+
+@pytest.mark.parametrize("general", [False, True])
+def test_a_profile_says_from_which_port(general: bool, serve: Serve) -> None:
+    """The port that was asked, or one of the transfer's own, whatever that port has for others."""
+    profiles = [{"name": "a", "clients": [OTHER], "single_port": not general}]
+    served = serve(clients={"profiles": profiles})
+    served.file("root/f", "content")
+    served.listener.open(SERVER, 70, single_port=general)
+    for host, stays in ((CLIENT, general), (OTHER, not general)):
+        peer = served.peer(host)
+        peer.ask(request(1, "f"), Address(SERVER, 70))
+        assert (peer.received[-1][1].port == 70) == stays
