@@ -2,8 +2,8 @@
 
 A change has two steps, since nothing may change if a part of it fails: :meth:`RequestPorts.open` opens what is
 new, and then :meth:`RequestPorts.finish` closes what is not wanted any more, or :meth:`RequestPorts.undo` what was
-opened. A port that stays is not touched, so that nothing is lost of what waits in it;
-that its transfers stay on it, or don't any more, is said by its place.
+opened. A port that stays is not touched, so that nothing is lost of what waits in it, nor of the transfers that
+stay on it; whether others will is what its place says.
 
 A new address may overlap with one that goes, as ``::`` and ``127.0.0.1`` do on the same port, and both are open
 for a moment. While the new one is being bound, both have ``SO_REUSEADDR``; afterwards neither does, so that no
