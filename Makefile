@@ -74,10 +74,10 @@ $(VENV)/.lint: $(VENV)/.package
 	@$(PIP) --group lint
 	@touch $@
 
-# The tests with real clients leave out those that are not there.
+# The tests with real clients and networks of their own leave out those for which something is not there.
 $(VENV)/.clients: $(VENV)/.made
-	@for client in curl tftp atftp busybox; do command -v $$client >/dev/null || missing=yes; done; \
+	@for program in curl tftp atftp busybox ip nft; do command -v $$program >/dev/null || missing=yes; done; \
 	test -z "$$missing" || { test "$$(id -u)" = 0 && apt-get -qq update \
-		&& apt-get -qq -y --no-install-recommends install curl tftp-hpa atftp busybox >/dev/null; } \
-	|| echo 'make: tests with clients that are not there will be skipped (curl tftp-hpa atftp busybox)' >&2
+		&& apt-get -qq -y --no-install-recommends install curl tftp-hpa atftp busybox iproute2 nftables >/dev/null; } \
+	|| echo 'make: tests with programs that are not there will be skipped (curl tftp-hpa atftp busybox ip nft)' >&2
 	@touch $@

@@ -224,8 +224,9 @@ class ITransferObserver(Interface):
         """An ERROR packet with this code left."""
 
     def request_ignored(client: Address, why: str) -> None:
-        """A request gets no answer, because a rule or a limit has it so: ``why`` is ``denied-by-rule:<name>`` or
-        the name of the limit. Anybody can cause this at any rate.
+        """A request gets no answer, because a rule or a limit has it so, or for want of a socket: ``why`` is
+        ``denied-by-rule:<name>``, the name of the limit, ``no-socket:<errno>``, or ``port-in-use`` where the
+        client has a transfer on the very port that it asks. Anybody can cause this at any rate.
         """
 
     def datagram_dropped(why: str) -> None:

@@ -47,6 +47,8 @@ T = TypeVar("T")
 
 _IP_AND_UDP = 28
 
+_REQUESTS = frozenset({b"\0\1", b"\0\2"})
+
 SERVER = "192.0.2.1"
 """The host that :meth:`MemoryNetwork.serve` serves on (an address that RFC 5737 keeps for examples)."""
 
@@ -96,14 +98,20 @@ class MemoryNetwork:
         return MemoryHost(self, address)
 
     def serve(
-        self, backend: IBackend, terms: Terms | None = None, *, answer_broadcasts: bool = False, **policy: Any
+        self,
+        backend: IBackend,
+        terms: Terms | None = None,
+        *,
+        answer_broadcasts: bool = False,
+        single_port: bool = False,
+        **policy: Any,
     ) -> Listener:
-        """A server of ``backend`` on port 69 of :data:`SERVER`; ``policy`` as in
-        :class:`~tftpd_tw.net.serving.Server`.
+        """A server of ``backend`` on port 69 of :data:`SERVER`, where all stays if ``single_port``; ``policy`` as
+        in :class:`~tftpd_tw.net.serving.Server`.
         """
         server = Server(self.host(SERVER), backend, terms or Terms(), [self.records], **policy)
         listener = Listener(server, answer_broadcasts)
-        listener.listen(SERVER, 69)
+        listener.listen(SERVER, 69, single_port=single_port)
         return listener
 
     def client(self, *, mode: Mode = Mode.OCTET, **wishes: Any) -> Client:
@@ -179,18 +187,22 @@ class MemoryNetwork:
 
     def _arrive(self, datagram: bytes, source: Address, destination: Address) -> None:
         where = (destination.host, destination.port)
-        session = self._session_sockets.get(where)
-        if session is not None:
-            session.handler.datagramReceived(datagram, to_socket_address(source))
-            return
         request = self._request_sockets.get(where)
-        if request is not None:
-            request.handler.request_received(datagram, source, request.address, False)
-            return
-        # ICMP port unreachable, which only a session notices.
-        sender = self._session_sockets.get((source.host, source.port))
-        if sender is not None:
+        session = self._session_between(destination, source)
+        if session is not None and (request is None or datagram[:2] not in _REQUESTS):
+            session.handler.datagramReceived(datagram, to_socket_address(source))
+        elif request is not None:
+            request.received(datagram, source)
+        # Else ICMP port unreachable, which only a session notices.
+        elif (sender := self._session_between(source, destination)) is not None:
             self.clock.callLater(self.delay, sender.port_unreachable, destination)
+
+    def _session_between(self, local: Address, peer: Address) -> "MemorySessionSocket | None":
+        """The session that has the port ``local``, for itself or for what comes from ``peer``."""
+        request = self._request_sockets.get((local.host, local.port))
+        if request is not None:
+            return request.sessions.get(peer)
+        return self._session_sockets.get((local.host, local.port))
 
     def free_port(self) -> int:
         """A port that nobody has had."""
@@ -205,24 +217,56 @@ class MemoryRequestSocket:
     _network: MemoryNetwork
     address: Address
     handler: IRequestHandler
+    single_port: bool = False
+    sessions: "dict[Address, MemorySessionSocket]" = field(init=False, factory=dict)
+    """Transfers that stay here, by their clients."""
+    _listening: bool = field(init=False, default=True)
 
-    def close(self) -> None:
-        """Stop listening."""
-        del self._network._request_sockets[self.address.host, self.address.port]
+    def received(self, datagram: bytes, peer: Address) -> None:
+        """Something came that is no transfer's."""
+        if self._listening:
+            self.handler.request_received(datagram, peer, self.address, False, self)
+
+    def open_session(self, local: Address, peer: Address, handler: ISessionHandler) -> "MemorySessionSocket":
+        """A transfer that stays here."""
+        if peer in self.sessions:
+            raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+        opened = MemorySessionSocket(self._network, self.address, handler, lambda: self._leave(peer))
+        self.sessions[peer] = opened
+        return opened
+
+    def send_once(self, datagram: bytes, local: Address, peer: Address) -> None:
+        """Send one packet."""
+        self._network.transmit(datagram, self.address, peer)
+
+    def retire(self) -> None:
+        """Take no more requests."""
+        self._listening = False
+        self._close_if_idle()
+
+    def _leave(self, peer: Address) -> None:
+        del self.sessions[peer]
+        self._close_if_idle()
+
+    def _close_if_idle(self) -> None:
+        if not self._listening and not self.sessions:
+            del self._network._request_sockets[self.address.host, self.address.port]
 
 
 @implementer(ISessionSocket)
 @define(eq=False)
 class MemorySessionSocket:
-    """A session's port in memory."""
+    """A session's port in memory, or its part of a request port."""
 
     _network: MemoryNetwork
     address: Address
     handler: ISessionHandler
+    _on_close: Callable[[], None]
     full: bool = False
     """Set it, and sends find the buffer full until it is unset and ``drained`` is called."""
     fallback: str = ""
     _waiting: bool = False
+    _open: bool = True
 
     def expect(self, size: int, count: int) -> None:
         """There is no buffer to size."""
@@ -247,18 +291,19 @@ class MemorySessionSocket:
     def drained(self) -> None:
         """The buffer has room again."""
         self.full = False
-        if self._waiting and self._network._session_sockets.get((self.address.host, self.address.port)) is self:
+        if self._waiting and self._open:
             self._waiting = False
             self.handler.resume_sending()
 
     def port_unreachable(self, peer: Address) -> None:
         """ICMP has come back for a packet of ours."""
-        if self._network._session_sockets.get((self.address.host, self.address.port)) is self:
+        if self._open:
             self.handler.unreachable(to_socket_address(peer))
 
     def close(self) -> None:
-        """Free the port."""
-        del self._network._session_sockets[self.address.host, self.address.port]
+        """Free it."""
+        self._open = False
+        self._on_close()
 
 
 @implementer(IEngine)
@@ -274,20 +319,24 @@ class MemoryHost:
         """The network's time."""
         return self.network.clock
 
-    def listen(self, host: str, port: int, handler: IRequestHandler) -> MemoryRequestSocket:
+    def listen(
+        self, host: str, port: int, handler: IRequestHandler, single_port: bool = False
+    ) -> MemoryRequestSocket:
         """Open a request port."""
         port = port or self.network.free_port()
         if (host, port) in self.network._request_sockets:
             raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
-        opened = MemoryRequestSocket(self.network, Address(host, port), handler)
+        opened = MemoryRequestSocket(self.network, Address(host, port), handler, single_port)
         self.network._request_sockets[host, port] = opened
         return opened
 
     def open_session(self, local: Address, peer: Address, handler: ISessionHandler) -> MemorySessionSocket:
         """A socket for one transfer."""
         address = Address(local.host or self.address, self.network.free_port())
-        opened = MemorySessionSocket(self.network, address, handler)
-        self.network._session_sockets[address.host, address.port] = opened
+        sockets, where = self.network._session_sockets, (address.host, address.port)
+        opened = sockets[where] = MemorySessionSocket(
+            self.network, address, handler, lambda: sockets.__delitem__(where)
+        )
         return opened
 
     def send_once(self, datagram: bytes, local: Address, peer: Address) -> None:

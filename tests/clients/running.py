@@ -24,7 +24,7 @@ ANY_PORT = ("--port", "0", "--http", "127.0.0.1:0")
 PATIENCE = 30.0
 """Seconds for what takes a moment; more is a failure."""
 
-_SERVING = re.compile(r"serving .* on UDP (\S+):(\d+)$")
+_SERVING = re.compile(r"serving .* on UDP (\S+):(\d+)(?: \(.*\))?$")
 _METRICS = re.compile(r"metrics on http://(\S+)/metrics$")
 
 
@@ -207,19 +207,24 @@ def data(number: int, payload: bytes) -> bytes:
 
 
 def fetch(host: str, port: int, name: bytes, **options: int) -> bytes:
+    """Read a file."""
+    with udp("::1" if ":" in host else "127.0.0.1") as sock:
+        return fetch_with(sock, (host, port), name, **options)
+
+
+def fetch_with(sock: socket.socket, server: tuple[str | int, ...], name: bytes, **options: int) -> bytes:
     """Read a file in lockstep, by a client of six lines; anything unexpected is a failure."""
     size = options.get("blksize", 512)
     content = b""
-    with udp("::1" if ":" in host else "127.0.0.1") as sock:
-        sock.sendto(request(1, name, **options), (host, port))
-        number = 0 if options else 1
-        while True:
-            packet, peer = sock.recvfrom(65536)
-            expected = b"\0\6" if number == 0 else data(number, b"")
-            assert packet.startswith(expected), packet[:100]
-            sock.sendto(ack(number), peer)
-            if number:
-                content += packet[4:]
-                if len(packet) < size + 4:
-                    return content
-            number += 1
+    sock.sendto(request(1, name, **options), server)
+    number = 0 if options else 1
+    while True:
+        packet, peer = sock.recvfrom(65536)
+        expected = b"\0\6" if number == 0 else data(number, b"")
+        assert packet.startswith(expected), packet[:100]
+        sock.sendto(ack(number), peer)
+        if number:
+            content += packet[4:]
+            if len(packet) < size + 4:
+                return content
+        number += 1

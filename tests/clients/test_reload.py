@@ -1,6 +1,7 @@
 """A daemon whose settings are changed while it serves (F21)."""
 
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -124,6 +125,16 @@ def test_a_file_with_mistakes(settings: Settings) -> None:
     assert settings.granted() == 1000
 
 
+def follow(sock: socket.socket, peer: tuple[str, int]) -> None:
+    """Get the rest of the file, of which the first block has come."""
+    for number in range(1, 51):
+        sock.sendto(ack(number), peer)
+        while (packet := sock.recv(1024)) == data(number, CONTENT[(number - 1) * 512 : number * 512]):
+            pass  # repeated meanwhile
+        assert packet == data(number + 1, CONTENT[number * 512 : (number + 1) * 512])
+    sock.sendto(ack(51), peer)
+
+
 @WORKERS
 def test_other_addresses(settings: Settings) -> None:
     """A new one serves at once, one that is gone does not, and a transfer that began there is finished."""
@@ -141,16 +152,40 @@ def test_other_addresses(settings: Settings) -> None:
             late.send(request(1, b"file"))
             with pytest.raises(ConnectionRefusedError):
                 late.recv(1024)
-        for number in range(1, 51):
-            old.sendto(ack(number), peer)
-            while (packet := old.recv(1024)) == data(number, CONTENT[(number - 1) * 512 : number * 512]):
-                pass  # repeated meanwhile
-            assert packet == data(number + 1, CONTENT[number * 512 : (number + 1) * 512])
-        old.sendto(ack(51), peer)
+        follow(old, peer)
     settings.daemon.wait_for_line("read completed .*local=127.0.0.2")
     settings.write(network="addresses: [127.0.0.1, 192.0.2.1]")
     settings.reload("not reloaded")
     assert fetch("127.0.0.3", int(new), b"file") == CONTENT
+
+
+@WORKERS
+def test_one_port_for_all(settings: Settings) -> None:
+    """Transfers stay on the port that was asked, and don't, as the settings say by then; those that have begun
+    there are finished there, even when it takes no more requests.
+    """
+    port = settings.daemon.port
+
+    def asked() -> tuple[socket.socket, tuple[str, int]]:
+        sock = stack.enter_context(udp())
+        sock.sendto(request(1, b"file"), ("127.0.0.2", port))
+        packet, peer = sock.recvfrom(1024)
+        assert packet == data(1, CONTENT[:512])
+        return sock, peer
+
+    with ExitStack() as stack:
+        assert asked()[1][1] != port
+        settings.write(network="single_port: true")
+        settings.reload()
+        first, second = asked(), asked()
+        assert {first[1][1], second[1][1]} == {port}
+        settings.write()
+        settings.reload()
+        assert asked()[1][1] != port
+        follow(*first)
+        settings.write(network="addresses: [127.0.0.1, 127.0.0.3]")
+        settings.reload()
+        follow(*second)
 
 
 @WORKERS

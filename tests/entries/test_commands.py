@@ -64,7 +64,10 @@ def test_help(command: tuple[str, ...], tmp_path: Path) -> None:
     for option, says in {
         "-r, --root": "The only setting that has to be made",
         "-p, --port": "UDP port to listen on. Value: a port, 0 to 65535. [default: 69]",
-        "--address": "may be given several times. [default: ::]",
+        "--address": "may be given several times. [default: none]",
+        "--interface": "may be given several times. [default: none]",
+        "--single-port": "Answer from the port that was asked",
+        "--port-range": "1024 to 65535. [default: any]",
         "--uploads": "[default: deny]",
         "--http": "[default: 127.0.0.1:9069]",
         "--block-size": "512MB), 8 to 65464. [default: mtu]",

@@ -16,7 +16,7 @@ from zope.interface import implementer
 
 from tftpd_tw.backends.memory import MemoryBackend
 from tftpd_tw.interfaces import Address, IBackend, IReader, IWriter, Outcome, Request, TransferRecord
-from tftpd_tw.net.engine import IRequestHandler, ISessionHandler
+from tftpd_tw.net.engine import IRequestHandler, IRequestSocket, ISessionHandler
 from tftpd_tw.net.listener import Listener
 from tftpd_tw.net.serving import Terms
 from tftpd_tw.protocol.packets import Ack, Data, Error, OptionAck, decode
@@ -192,6 +192,7 @@ class World:
         server: str = SERVER,
         client: str = CLIENT,
         answer_broadcasts: bool = False,
+        single_port: bool = False,
         policy: dict[str, Any] | None = None,
         **network: Any,
     ) -> None:
@@ -207,7 +208,7 @@ class World:
         self.clock = self.network.clock
         self.clock.advance(1000.5)  # so that nobody mistakes "never" for "just now"
         self.listener: Listener = self.network.serve(
-            backend, terms, answer_broadcasts=answer_broadcasts, **(policy or {})
+            backend, terms, answer_broadcasts=answer_broadcasts, single_port=single_port, **(policy or {})
         )
         if server != SERVER:
             self.listener.listen(server, 69)
@@ -286,7 +287,9 @@ class ScriptedServer:
         self.peer = network.host(SERVER).raw()
         network.host(SERVER).listen(SERVER, 69, self)
 
-    def request_received(self, datagram: bytes, peer: Address, local: Address, broadcast: bool) -> None:
+    def request_received(
+        self, datagram: bytes, peer: Address, local: Address, broadcast: bool, port: IRequestSocket
+    ) -> None:
         """Answer as told."""
         self.requests.append(datagram)
         for reply in self._replies:

@@ -39,11 +39,11 @@ def test_broadcasts_are_part_of_it() -> None:
 def test_a_port_that_is_closed() -> None:
     """Nobody answers there; the other ports and what began there go on, and it can be opened again."""
     world = World()
-    world.listener.listen(SERVER, 70)
+    port = world.listener.open(SERVER, 70)
     there = Address(SERVER, 70)
     other = world.another()
     assert words(other.ask(rrq(), there)) == "D1/512"
-    world.listener.stop_listening(there)
+    world.listener.stop_listening(port)
     assert words(world.another().ask(rrq(), there)) == ""
     assert world.ask(rrq()) == "D1/512"
     before = len(other.received)

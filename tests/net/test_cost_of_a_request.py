@@ -59,7 +59,7 @@ def backend(root, reactor) -> DirectoryBackend:
 class Costs:
     """Calls of :data:`TRANSFERS` transfers, after as many that filled the caches."""
 
-    def __init__(self, tmp_path, engine: str) -> None:
+    def __init__(self, tmp_path, engine: str, single_port: bool) -> None:
         (tmp_path / "f").write_bytes(content(1000))
         self.system: Counter[str] = Counter()
         self.python = 0
@@ -70,7 +70,7 @@ class Costs:
             accounting = Accounting(reactor)
             observers = (accounting, TransferLog())
             listener = Listener(Server(reactor.engine, files, observers=observers))
-            port = listener.listen("127.0.0.1", 0).port
+            port = listener.listen("127.0.0.1", 0, single_port=single_port).port
             self._serve(reactor, listener, port)
             gc.collect()
             gc.disable()
@@ -101,18 +101,32 @@ class Costs:
 
 
 @pytest.fixture(params=["reactor", "poll"])
-def costs(tmp_path, request, monkeypatch):
-    """What was counted, for each engine; how often the loop looks before it sleeps is the client's doing."""
+def counted(tmp_path, request, monkeypatch):
+    """Counts, for each engine; how often the loop looks before it sleeps is the client's doing."""
     monkeypatch.setattr(poll_loop, "SPIN", 0)
-    return Costs(tmp_path, request.param)
+    return lambda **how: Costs(tmp_path, request.param, **how)
 
 
-def test_cost_of_a_request(costs):
+def test_cost_of_a_request(counted):
     """No more system calls than a request needs, no more Python than it did, and nothing left for the garbage
     collector to find.
     """
+    costs = counted(single_port=False)
     too_many = {name: count for name, count in costs.system.items() if count > EACH[name] * TRANSFERS}
     assert not too_many
     assert costs.system["socket.__init__"] == costs.system["_openat2"] == TRANSFERS
+    assert costs.python <= PYTHON_CALLS * TRANSFERS
+    assert costs.garbage == 0
+
+
+SHARED = {**dict.fromkeys(SOCKET, 0), **FILE, "recvmsg": 6, "sendmsg": 2, "poll": 6, "close": 1}
+"""The same on a single port: nothing is opened but the file. After each packet another read finds nothing."""
+
+
+def test_cost_of_a_request_on_a_single_port(counted):
+    """It needs no socket."""
+    costs = counted(single_port=True)
+    too_many = {name: count for name, count in costs.system.items() if count > SHARED.get(name, 0) * TRANSFERS}
+    assert not too_many
     assert costs.python <= PYTHON_CALLS * TRANSFERS
     assert costs.garbage == 0

@@ -16,7 +16,7 @@ from poll_reactor import PATIENCE, PollReactor, closed_port, plain_socket
 
 from tftpd_tw.backends.memory import BytesReader, BytesWriter, MemoryBackend
 from tftpd_tw.interfaces import Address
-from tftpd_tw.net import reactor_engine, sockets
+from tftpd_tw.net import bursts, sockets
 from tftpd_tw.net.client import Client, Wishes
 from tftpd_tw.net.engine import from_socket_address, joined, to_socket_address
 from tftpd_tw.net.listener import Listener
@@ -45,8 +45,8 @@ class Handler:
         self.closes = closes
 
     def request_received(self, *request):
-        """A request."""
-        self.requests.append(request)
+        """A request; the port that it came to is the last of it."""
+        self.requests.append(request[:-1])
         if self.closes:
             self.socket.close()
 
@@ -145,7 +145,7 @@ def test_broadcast_is_seen(reactor, bound):
 def pktinfo6(host, interface):
     """The control message of an IPv6 packet."""
     data = socket.inet_pton(socket.AF_INET6, host) + struct.pack("=I", interface)
-    return [(socket.IPPROTO_IPV6, sockets.IPV6_PKTINFO, data)]
+    return ((socket.IPPROTO_IPV6, sockets.IPV6_PKTINFO, data),)
 
 
 BOUND = Address("::", 69)
@@ -155,8 +155,8 @@ CONTROLS = {
     "C154 link-local, whoever asks": (pktinfo6("fe80::1", 2), Address("fe80::1", 69, 2), False),
     "global": (pktinfo6("2001:db8::1", 2), Address("2001:db8::1", 69), False),
     "C155 mapped": (pktinfo6("::ffff:192.0.2.1", 2), Address("192.0.2.1", 69), False),
-    "nothing known": ([], BOUND, False),
-    "something else": ([(1, 2, b"x")], BOUND, False),
+    "nothing known": ((), BOUND, False),
+    "something else": (((1, 2, b"x"),), BOUND, False),
 }
 
 
@@ -775,7 +775,7 @@ def test_a_kernel_that_cuts_no_bursts(reactor, host, monkeypatch):
         return segment_control(8)
 
     asked, records = [], RecordingObserver()
-    monkeypatch.setattr(reactor_engine, "segment_control", far_too_many)
+    monkeypatch.setattr(bursts, "segment_control", far_too_many)
     port = serve(reactor, {b"f": content(500_001)}, records).listen(host, 0).port
     got, done = [], []
     client = Client(reactor.engine, Address(host, port), Wishes(1428, window_size=16))

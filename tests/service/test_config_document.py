@@ -21,6 +21,7 @@ from tftpd_tw.service.configuration import (
     Filesystem,
     Monitoring,
     Network,
+    NetworkListener,
     Performance,
     Security,
 )
@@ -48,11 +49,13 @@ from tftpd_tw.service.value_types import (
     Folder,
     Host,
     HttpAddress,
+    Interface,
     Lifetime,
     NameGlob,
     OptionName,
     Owner,
     Port,
+    PortRange,
     Prefix,
     Rate,
     Seconds,
@@ -70,7 +73,18 @@ from tftpd_tw.service.value_types import (
 NETWORK = ClientNetwork("192.0.2.0/24")
 
 OTHERWISE = Configuration(
-    network=Network((Host("127.0.0.1"), Host("::1")), Port(6969), True),
+    network=Network(
+        addresses=(Host("127.0.0.1"), Host("::1")),
+        port=Port(6969),
+        answer_broadcast=True,
+        interfaces=(Interface("eth0"), Interface("eth1")),
+        single_port=True,
+        port_range=PortRange(50000, 50100),
+        listeners=(
+            NetworkListener(Host("fe80::1%eth0"), Port(70), Interface("eth0"), False),
+            NetworkListener(Host("192.0.2.1")),
+        ),
+    ),
     filesystem=Filesystem(
         root=Folder("/srv/tftp: a #folder"),
         fallback_roots=(TreePath("/srv/{ip}"), TreePath("/srv/common")),
@@ -163,6 +177,7 @@ OTHERWISE = Configuration(
                 window_size=WindowSize(1),
                 timeout=Seconds(1.0),
                 refused_options=(OptionName("tsize"),),
+                single_port=True,
             ),
         )
     ),

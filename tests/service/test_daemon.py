@@ -332,10 +332,10 @@ class WithoutIpv6Tests(DaemonCase):
         (self.root / "file").write_bytes(b"content")
         self.listening_on("::", 0)
 
-        def bind(host: str, port: int, *, beside: bool = False) -> socket.socket:
+        def bind(host: str, port: int, **options: Any) -> socket.socket:
             if ":" in host:
                 raise os_error(errno.EAFNOSUPPORT)
-            return real_bind(host, port)
+            return real_bind(host, port, **options)
 
         self.patch(opening, "bind_request_socket", bind)
         self.start()

@@ -7,14 +7,15 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
+from attrs import evolve
 
 from tftpd_tw.interfaces import Address
 from tftpd_tw.net.sockets import IP_PKTINFO, IPV6_RECVPKTINFO, adopt_request_socket, bind_request_socket
 from tftpd_tw.service import opening
 from tftpd_tw.service.configuration import Network
-from tftpd_tw.service.opening import OpenError
+from tftpd_tw.service.opening import OpenError, Place
 from tftpd_tw.service.request_ports import RequestPorts
-from tftpd_tw.service.value_types import Host, Port
+from tftpd_tw.service.value_types import Host, Interface, Port
 
 
 @pytest.fixture
@@ -66,8 +67,8 @@ def test_what_stays_is_not_touched(stack: ExitStack, port: int) -> None:
     made.open(network(port, "127.0.0.1", "127.0.0.2"))
     first, second = made.groups
     change = made.open(network(port, "127.0.0.2", "127.0.0.3"))
-    assert list(change.opened) == [("127.0.0.3", port)]
-    assert list(change.closing) == [("127.0.0.1", port)]
+    assert [place for place, _ in change.opened] == [Place("127.0.0.3", port)]
+    assert [place for place, _ in change.closing] == [Place("127.0.0.1", port)]
     assert len(made.groups) == 3
     made.finish(change)
     assert made.groups[0] == second
@@ -167,7 +168,7 @@ def test_inherited_ones_replace_the_settings(stack: ExitStack, port: int) -> Non
     sock = bound("127.0.0.1")
     made = ports(stack, inherited=(sock,))
     change = made.open(network(port, "127.0.0.2"))
-    assert (change.opened, change.closing) == ({}, {})
+    assert (change.opened, change.closing) == ((), ())
     made.finish(change)
     assert made.groups == [[sock]]
 
@@ -178,6 +179,7 @@ def test_each_worker_has_one_of_those_that_were_inherited(stack: ExitStack) -> N
     place = first.getsockname()
     others = [bound(*place, shared=True) for _ in range(2)]
     made = ports(stack, 2, (first, *others, bound("127.0.0.2")))
+    made.open(network(0))
     assert [len(group) for group in made.groups] == [2, 2, 2]
     assert [{sock.getsockname() for sock in group} for group in made.groups[:2]] == [{place}, {place}]
     assert made.addresses[2].host == "127.0.0.2"
@@ -193,3 +195,27 @@ def test_too_few_of_them(stack: ExitStack, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(opening, "bind_request_socket", denied)
     with pytest.raises(OpenError, match=r"2 sockets for 127\.0\.0\.1: Permission denied; .*`ReusePort=yes`"):
         RequestPorts(2, (sock,))
+
+
+def test_interfaces_and_single_ports(stack: ExitStack, port: int) -> None:
+    """The interface is a part of what a place is; that transfers stay there is something that is said of it."""
+    made = ports(stack)
+    made.open(network(port, "127.0.0.1"))
+    [before] = made.groups
+    change = made.open(evolve(network(port, "127.0.0.1"), single_port=True))
+    assert (change.opened, change.closing) == ([], [])
+    made.finish(change)
+    assert made.groups == [before]
+    assert [place.single_port for place in made.places] == [True]
+    change = made.open(evolve(network(port, "127.0.0.1"), interfaces=(Interface("lo"),)))
+    made.finish(change)
+    assert made.places == (Place("127.0.0.1", port, "lo"),)
+    assert made.groups != [before]
+
+
+def test_inherited_ones_do_as_the_section_says(stack: ExitStack) -> None:
+    """Whether transfers stay on them, that is."""
+    made = ports(stack, inherited=(bound("127.0.0.1"),))
+    for single_port in (True, False):
+        made.open(evolve(network(0), single_port=single_port))
+        assert [place.single_port for place in made.places] == [single_port]

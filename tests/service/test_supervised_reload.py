@@ -15,7 +15,7 @@ from worker_kit import Events, Process, Reactor, Start, bound, lines
 from tftpd_tw.interfaces import Address
 from tftpd_tw.service.configuration import Configuration, Filesystem, Performance
 from tftpd_tw.service.messages import FIRST_FOLDER, HURRY, NEW_SOCKETS, Assignment, Change
-from tftpd_tw.service.opening import OpenError
+from tftpd_tw.service.opening import OpenError, Place, places
 from tftpd_tw.service.supervision import STOP_WITHIN, WorkersService
 from tftpd_tw.service.value_types import DrainTime, Folder, Host, WindowSize
 from tftpd_tw.service.worker_process import CHANGE_WITHIN
@@ -88,9 +88,7 @@ def test_all_are_told(crew: WorkersService, reactor: Reactor, configuration: Con
         assert change.configuration.performance.window_size == 3
         assert change.configuration.network.answer_broadcast == (number == 1)
         assert change.configuration.cache.size == configuration.cache.size // 2
-        assert change.addresses == tuple(
-            Address(*bound(process.descriptors[FIRST_FOLDER + 1 + index])) for index in range(2)
-        )
+        assert list(change.places) == places(configuration.network)
         assert change.new_sockets == 0
         assert not reload.taken
         process.says(changed="")
@@ -169,15 +167,15 @@ def test_other_addresses(
     reload = Reload(crew, evolve(configuration, network=evolve(configuration.network, addresses=hosts)))
     for process, passage in zip(reactor.processes, passages, strict=True):
         change = change_of(process)
-        assert [address.host for address in change.addresses] == ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
+        assert [place.address for place in change.places] == ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
         assert change.new_sockets == 1
         _, [descriptor], _, _ = socket.recv_fds(passage, 10, 10)
         with socket.socket(fileno=descriptor) as sock:
-            assert Address(*sock.getsockname()) == change.addresses[2]
+            assert sock.getsockname()[0] == change.places[2].address
         process.says(changed="")
     for process in reactor.processes:
         change = change_of(process)
-        assert [address.host for address in change.addresses] == ["127.0.0.2", "127.0.0.3"]
+        assert [place.address for place in change.places] == ["127.0.0.2", "127.0.0.3"]
         assert change.new_sockets == 0
         process.says(changed="")
     assert reload.taken
@@ -187,24 +185,25 @@ def test_other_addresses(
         free.bind(going[:2])
     reactor.processes[0].dies(9)
     reactor.advance(1)
-    assert Assignment.from_line(reactor.processes[2].written).sockets == 2
+    orders = Assignment.from_line(reactor.processes[2].written)
+    assert orders.places == (Place("127.0.0.2", 0), Place("127.0.0.3", 0))
 
 
 def test_other_addresses_that_are_taken_back(
     crew: WorkersService, reactor: Reactor, configuration: Configuration
 ) -> None:
     """The workers close them again."""
-    before = crew.ports.addresses
+    before = crew.ports.places
     hosts = (Host("127.0.0.2"), Host("127.0.0.3"))
     reload = Reload(crew, evolve(configuration, network=evolve(configuration.network, addresses=hosts)))
     for process in reactor.processes:
         process.orders()
         process.says(changed="no")
     for process in reactor.processes:
-        assert list(change_of(process).addresses) == before
+        assert change_of(process).places == before
         process.says(changed="")
     assert reload.why_not == "no"
-    assert crew.ports.addresses == before
+    assert crew.ports.places == before
 
 
 def test_an_address_that_cannot_be_had(

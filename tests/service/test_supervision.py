@@ -10,12 +10,11 @@ from attrs import evolve
 from worker_kit import Events, Reactor, Start, bound, lines
 
 from tftpd_tw.service import opening, supervision
-from tftpd_tw.service.configuration import Configuration, Network, Performance
+from tftpd_tw.service.configuration import Configuration, Performance
 from tftpd_tw.service.messages import FIRST_FOLDER, NEW_SOCKETS, REPLIES, Assignment
-from tftpd_tw.service.opening import OpenError, open_request_sockets
+from tftpd_tw.service.opening import OpenError, Place, open_request_sockets
 from tftpd_tw.service.sharing import share_of_worker
 from tftpd_tw.service.supervision import STOP_WITHIN
-from tftpd_tw.service.value_types import Host, Port
 
 FIRST_SOCKET = FIRST_FOLDER + 1
 """Behind the only folder."""
@@ -33,7 +32,7 @@ def test_what_a_worker_gets(start: Start, reactor: Reactor, configuration: Confi
         # The daemon has only its own end of the passage.
         assert (process.protocol.far_end.fileno(), process.protocol.passage.fileno() >= 0) == (-1, True)
         orders = Assignment.from_line(process.written)
-        assert (orders.number, orders.sockets, orders.cpu) == (number, 2, None)
+        assert (orders.number, len(orders.places), orders.cpu) == (number, 2, None)
         assert orders.configuration == share_of_worker(configuration, number, 2)
     for index, host in enumerate(configuration.network.addresses):
         mine, other = (process.descriptors[FIRST_SOCKET + index] for process in (first, second))
@@ -191,8 +190,8 @@ def test_the_sockets_of_an_address_that_fails() -> None:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     with pytest.raises(OpenError, match=rf"UDP 192\.0\.2\.1:{port}: Cannot assign"):
-        open_request_sockets(Network((Host("127.0.0.1"), Host("192.0.2.1")), Port(port)), 2)
-    [group] = open_request_sockets(Network((Host("127.0.0.1"),), Port(port)), 3)
+        open_request_sockets([Place("127.0.0.1", port), Place("192.0.2.1", port)], 2)
+    [group] = open_request_sockets([Place("127.0.0.1", port)], 3)
     assert {sock.getsockname() for sock in group} == {("127.0.0.1", port)}
     for sock in group:
         sock.close()
@@ -202,14 +201,14 @@ def test_workers_that_cannot_share(monkeypatch: pytest.MonkeyPatch) -> None:
     """The line names the option."""
     bind = opening.bind_request_socket
 
-    def alone(host: str, port: int, *, shared: bool = False, beside: bool = False) -> socket.socket:
+    def alone(host: str, port: int, *, shared: bool = False, **more: object) -> socket.socket:
         if shared:
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         return bind(host, port)
 
     monkeypatch.setattr(opening, "bind_request_socket", alone)
     with pytest.raises(OpenError, match=r"--workers: 2 sockets for 127\.0\.0\.1: Too many open files"):
-        open_request_sockets(Network((Host("127.0.0.1"),), Port(0)), 2)
+        open_request_sockets([Place("127.0.0.1", 0)], 2)
 
 
 def test_signals_have_names(start: Start, reactor: Reactor, events: Events) -> None:

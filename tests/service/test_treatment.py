@@ -11,7 +11,7 @@ import yaml
 from twisted.internet.defer import maybeDeferred
 
 from tftpd_tw.backends import versions
-from tftpd_tw.interfaces import Outcome
+from tftpd_tw.interfaces import Address, Outcome
 from tftpd_tw.net.listener import Listener
 from tftpd_tw.policy.limits import Limits
 from tftpd_tw.service.config_file import ConfigurationError
@@ -583,3 +583,16 @@ def test_an_owner_may_be_a_number(tmp_path: Path) -> None:
     """Without quotes, too."""
     settings: Settings = {"filesystem": {"upload_owner": 1000}}
     assert configured(tmp_path, settings).filesystem.upload_owner == "1000"
+
+
+@pytest.mark.parametrize("general", [False, True])
+def test_a_profile_says_from_which_port(general: bool, serve: Serve) -> None:
+    """The port that was asked, or one of the transfer's own, whatever that port has for others."""
+    profiles = [{"name": "a", "clients": [OTHER], "single_port": not general}]
+    served = serve(clients={"profiles": profiles})
+    served.file("root/f", "content")
+    served.listener.open(SERVER, 70, single_port=general)
+    for host, stays in ((CLIENT, general), (OTHER, not general)):
+        peer = served.peer(host)
+        peer.ask(request(1, "f"), Address(SERVER, 70))
+        assert (peer.received[-1][1].port == 70) == stays

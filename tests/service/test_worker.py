@@ -18,7 +18,6 @@ from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
-from tftpd_tw.interfaces import Address
 from tftpd_tw.service import worker
 from tftpd_tw.service.configuration import Configuration, Filesystem, Network, Performance
 from tftpd_tw.service.messages import (
@@ -31,7 +30,7 @@ from tftpd_tw.service.messages import (
     pack_event,
     unpack_event,
 )
-from tftpd_tw.service.opening import OpenError, open_request_sockets
+from tftpd_tw.service.opening import OpenError, Place, open_request_sockets, places
 from tftpd_tw.service.value_types import BlockSize, DrainTime, Engine, Folder
 from tftpd_tw.service.worker import Worker
 from tftpd_tw.telemetry.totals import Totals
@@ -82,12 +81,14 @@ class WorkerCase(TestCase):
     def begin(self, number: int = 1) -> None:
         """Give it something to do."""
         self.patch(worker, "FIRST_FOLDER", 500)
-        [[sock]] = open_request_sockets(self.configuration.network)
+        [[sock]] = open_request_sockets(places(self.configuration.network))
         self.port = sock.getsockname()[1]
         # Behind a number that is no folder's, so that it opens the path.
         with sock:
             os.dup2(sock.fileno(), worker.FIRST_FOLDER + 1)
-        self.worker.dataReceived(Assignment(number, self.configuration, 1).line())
+        self.worker.dataReceived(
+            Assignment(number, self.configuration, tuple(places(self.configuration.network))).line()
+        )
 
     def said(self) -> list[Any]:
         """The messages since the last look."""
@@ -149,9 +150,9 @@ class WorkerCase(TestCase):
                 await deferLater(real_reactor, 0.01)
         assert self.reactor.stopped == 1
 
-    def changed(self, addresses: "tuple[Address, ...]", new_sockets: int = 0) -> str:
+    def changed(self, where: tuple[Place, ...], new_sockets: int = 0) -> str:
         """Have it change to ``configuration``; what it says."""
-        self.worker.dataReceived(Change(self.configuration, addresses, new_sockets).line())
+        self.worker.dataReceived(Change(self.configuration, where, new_sockets).line())
         [answer] = self.said()
         text: str = answer["changed"]
         return text
@@ -162,7 +163,7 @@ class WorkerCase(TestCase):
         self.said()
         performance = Performance(BlockSize(100), engine=self.engine)
         self.configuration = evolve(self.configuration, performance=performance)
-        assert self.changed((Address("127.0.0.1", self.port),)) == ""
+        assert self.changed(tuple(places(self.configuration.network))) == ""
         with udp() as sock:
             sock.sendto(request(1, b"file", blksize=512), ("127.0.0.1", self.port))
             assert await deferToThread(sock.recv, 1024) == b"\0\6blksize\x00100\0"
@@ -178,11 +179,11 @@ class WorkerCase(TestCase):
         near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.patch(worker, "NEW_SOCKETS", far.fileno())
         with near, far:
-            [[new]] = open_request_sockets(self.configuration.network)
+            [[new]] = open_request_sockets(places(self.configuration.network))
             with new:
                 socket.send_fds(near, [b"s"], [new.fileno()])
                 self.port = new.getsockname()[1]
-            assert self.changed((Address("127.0.0.1", self.port),), 1) == ""
+            assert self.changed((Place("127.0.0.1", self.port),), 1) == ""
         await deferToThread(self.exchange)
         with udp() as sock:
             sock.connect(("127.0.0.1", old))
@@ -227,7 +228,7 @@ class WorkerCase(TestCase):
         """Then there is nothing to wait for, and what comes later is not done."""
         self.worker.connectionLost(Failure(Exception()))
         assert self.reactor.stopped == 1
-        self.worker.dataReceived(Assignment(1, self.configuration, 1).line())
+        self.worker.dataReceived(Assignment(1, self.configuration, ()).line())
         assert self.said() == []
 
     def test_a_folder_that_cannot_be_opened(self) -> None:

@@ -141,6 +141,8 @@ class Client:
         except OSError as error:
             release(content)
             ended(Ended("no-socket", error=TFTPError(str(error))))
+        else:
+            session.start()
         return done
 
     def _options(self, tsize: int | None) -> Options:

@@ -28,27 +28,22 @@ def from_socket_address(raw: SocketAddress) -> Address:
     return Address(host, raw[1], raw[3] if len(raw) > 3 else 0)
 
 
-def to_socket_address(address: Address) -> SocketAddress:
-    """What a socket of the address's own family calls it."""
+def to_socket_address(address: Address, *, mapped: bool = False) -> SocketAddress:
+    """What a socket of the address's own family calls it, or, ``mapped``, an IPv6 socket."""
     if ":" in address.host:
         return (address.host, address.port, 0, address.scope)
-    return (address.host, address.port)
+    return (_MAPPED + address.host, address.port, 0, 0) if mapped else (address.host, address.port)
 
 
 class IRequestHandler(Interface):
     """Gets what arrives at a request port."""
 
-    def request_received(datagram: bytes, peer: Address, local: Address, broadcast: bool) -> None:
-        """``local`` is the address to answer from; ``broadcast`` says that the request was sent to many."""
-
-
-class IRequestSocket(Interface):
-    """An open request port."""
-
-    address = Attribute("""The bound :class:`~tftpd_tw.interfaces.Address`.""")
-
-    def close() -> None:
-        """Stop listening."""
+    def request_received(
+        datagram: bytes, peer: Address, local: Address, broadcast: bool, port: "IRequestSocket"
+    ) -> None:
+        """``local`` is the address to answer from, ``port`` where it came; ``broadcast`` says that the request was
+        sent to many.
+        """
 
 
 class ISessionHandler(Interface):
@@ -101,25 +96,43 @@ class ISessionSocket(Interface):
         """Free the port. The handler is not called any more."""
 
 
-class IEngine(Interface):
-    """Opens sockets and knows the time."""
+class IAnswers(Interface):
+    """Where answers leave from: from a port of their own each, or all from the port that was asked."""
+
+    def open_session(local: Address, peer: Address, handler: ISessionHandler) -> ISessionSocket:
+        """A socket on ``local.host`` for a transfer with ``peer``.
+
+        :raises OSError: descriptors or ports have run out, or ``peer`` has a transfer on this very port
+        """
+
+    def send_once(datagram: bytes, local: Address, peer: Address) -> None:
+        """Send one packet, of no transfer. Never raises."""
+
+
+class IRequestSocket(IAnswers):
+    """An open request port. As :class:`IAnswers` it answers by itself: what then comes from ``peer`` to ``local``
+    and is no request is the transfer's.
+    """
+
+    address = Attribute("""The bound :class:`~tftpd_tw.interfaces.Address`.""")
+    single_port = Attribute("""Whether transfers stay on it, unless something else is said of one.""")
+
+    def retire() -> None:
+        """Take no more requests. It is closed once no transfer is on it."""
+
+
+class IEngine(IAnswers):
+    """Opens sockets and knows the time. As :class:`IAnswers` it takes a free port of ``local.host`` (or of any
+    address, where that is empty).
+    """
 
     clock: IReactorTime = Attribute("""Seconds and delayed calls.""")
 
-    def listen(host: str, port: int, handler: IRequestHandler) -> IRequestSocket:
+    def listen(host: str, port: int, handler: IRequestHandler, single_port: bool = False) -> IRequestSocket:
         """Open a request port on the local address ``host``.
 
         :raises OSError: it is taken, not allowed, or not an address of this host
         """
-
-    def open_session(local: Address, peer: Address, handler: ISessionHandler) -> ISessionSocket:
-        """A socket on a free port of ``local.host`` (or of any address, where that is empty).
-
-        :raises OSError: descriptors or ports have run out
-        """
-
-    def send_once(datagram: bytes, local: Address, peer: Address) -> None:
-        """Send one packet from a port that nobody will listen on. Never raises."""
 
     def path_mtu(local: Address, peer: Address) -> int | None:
         """Bytes of the largest IP packet that reaches ``peer`` in one piece, or None if not known."""

@@ -5,23 +5,25 @@ from typing import Any
 
 from tftpd_tw.net.poll_loop import PollLoop, can_poll
 from tftpd_tw.net.reactor_engine import ReactorEngine
+from tftpd_tw.net.sockets import ANY_PORT
 
 
 class PollEngine(ReactorEngine):
     """Sockets in a loop of our own inside ``reactor``."""
 
-    def __init__(self, reactor: Any) -> None:
+    def __init__(self, reactor: Any, ports: range = ANY_PORT) -> None:
         self._loop = PollLoop(reactor)
-        super().__init__(reactor, self._loop)
+        super().__init__(reactor, ports, self._loop)
 
     def close(self) -> None:
         """Close the loop, and every socket that is still in it."""
         self._loop.close()
 
 
-def _best(reactor: Any) -> ReactorEngine:
-    return PollEngine(reactor) if can_poll(reactor) else ReactorEngine(reactor)
+def _best(reactor: Any, ports: range = ANY_PORT) -> ReactorEngine:
+    return PollEngine(reactor, ports) if can_poll(reactor) else ReactorEngine(reactor, ports)
 
 
-ENGINES: dict[str, Callable[[Any], ReactorEngine]] = {"auto": _best, "poll": PollEngine, "reactor": ReactorEngine}
-"""By the name that ``performance.engine`` has for it; each makes one for a reactor."""
+ENGINES: dict[str, Callable[..., ReactorEngine]] = {"auto": _best, "poll": PollEngine, "reactor": ReactorEngine}
+"""By the name that ``performance.engine`` has for it; each makes one for a reactor, and for
+the ports that transfers get."""

@@ -1,9 +1,9 @@
 """The request ports: decode, fold repeats, and begin a transfer for each request.
 
 A client that hears nothing asks again from the same port; that must find the transfer that is on its way, not
-start a second one (rules C095 to C098). So transfers are remembered by the client's address and port and the
-address that was asked. What is not a request gets ERROR 4 or nothing, as the rules C007 to C011 say: above all,
-nothing that could be an answer is ever answered, or two servers could be set to talk to each other for ever
+start a second one (rules C095 to C098). So transfers are remembered by the client's address and port and by those
+that were asked. What is not a request gets ERROR 4 or nothing, as the rules C007 to C011 say: above all, nothing
+that could be an answer is ever answered, or two servers could be set to talk to each other for ever
 (CVE-2024-2169).
 """
 
@@ -23,7 +23,7 @@ MAX_MALFORMED_PER_SECOND = 10
 
 _NEVER_ANSWERED = frozenset({Opcode.DATA, Opcode.ACK, Opcode.ERROR, Opcode.OACK})
 
-Key = tuple[Address, str]
+Key = tuple[Address, Address]
 
 
 @define
@@ -48,21 +48,25 @@ class Listener:
     _malformed_second: int = field(init=False, default=0)
     _idle: "Deferred[None] | None" = field(init=False, default=None)
 
-    def listen(self, host: str, port: int) -> Address:
-        """Open a request port; the address that it got.
-
-        :raises OSError: it is taken, not allowed, or not an address of this host
-        """
-        socket = self._server.engine.listen(host, port, self)
-        self._sockets.append(socket)
-        address: Address = socket.address
+    def listen(self, host: str, port: int, *, single_port: bool = False) -> Address:
+        """Open a request port as :meth:`open` does; the address that it got."""
+        address: Address = self.open(host, port, single_port=single_port).address
         return address
 
-    def stop_listening(self, address: Address) -> None:
-        """Close the request port at ``address``; transfers that began there go on."""
-        for socket in [socket for socket in self._sockets if socket.address == address]:
-            self._sockets.remove(socket)
-            socket.close()
+    def open(self, host: str, port: int, *, single_port: bool = False) -> IRequestSocket:
+        """Open a request port.
+
+        :param single_port: transfers stay on it, instead of having a port each
+        :raises OSError: it is taken, not allowed, or not an address of this host
+        """
+        socket = self._server.engine.listen(host, port, self, single_port)
+        self._sockets.append(socket)
+        return socket
+
+    def stop_listening(self, socket: IRequestSocket) -> None:
+        """Take no more requests from a port; transfers that began there go on."""
+        self._sockets.remove(socket)
+        socket.retire()
 
     def serve(self, server: Server, answer_broadcasts: bool) -> None:
         """Have ``server`` serve all requests from now on; transfers in progress stay with theirs. Both have the
@@ -76,8 +80,15 @@ class Listener:
         """Transfers in progress."""
         return len(self._transfers)
 
-    def request_received(self, datagram: bytes, peer: Address, local: Address, broadcast: bool) -> None:
-        """Something arrived at a request port."""
+    def request_received(
+        self,
+        datagram: bytes,
+        peer: Address,
+        local: Address,
+        broadcast: bool,
+        port: IRequestSocket | None = None,
+    ) -> None:
+        """Something arrived at a request port, or at none that could be answered from."""
         server = self._server
         if len(datagram) < 2 or int.from_bytes(datagram[:2], "big") in _NEVER_ANSWERED or peer.port == 0:
             server.tell("datagram_dropped", "not-a-request")
@@ -85,7 +96,7 @@ class Listener:
         if broadcast and not self._answer_broadcasts:
             server.tell("datagram_dropped", "broadcast")
             return
-        key = (peer, local.host)
+        key = (peer, local)
         entry = self._latest.get(key)
         if entry is not None:
             # Its last ACK may wait behind this request of a client that uses its port again.
@@ -98,12 +109,17 @@ class Listener:
         except IllegalOperation as error:
             server.tell("datagram_dropped", "malformed")
             if not broadcast and self._may_complain(peer.host) and server.may_answer(peer.host):
-                server.refuse(error, local, peer)
+                server.refuse(error, local, peer, server.answers(port, local))
             return
         assert isinstance(packet, (ReadRequest, WriteRequest))
         reading = isinstance(packet, ReadRequest)
-        if entry is not None and not entry.transfer.busy():
-            entry.transfer.abandon()
+        if entry is not None:
+            if not entry.transfer.busy():
+                entry.transfer.abandon()
+            elif entry.transfer.on_request_port:
+                # Nobody could tell the packets of the one from those of the other.
+                server.tell("request_ignored", peer, "port-in-use")
+                return
         request = Request(
             Direction.READ if reading else Direction.WRITE,
             packet.name,
@@ -114,7 +130,7 @@ class Listener:
             None if reading else announced_size(packet.options),
             broadcast,
         )
-        transfer = ServedTransfer(server, request, self._over)
+        transfer = ServedTransfer(server, request, self._over, port)
         if server.limits is not None:
             limit = server.limits.admit(transfer, peer.host, server.engine.clock.seconds())
             if limit is not None:
@@ -128,7 +144,7 @@ class Listener:
         """Take no more requests; transfers go on."""
         sockets, self._sockets = self._sockets, []
         for socket in sockets:
-            socket.close()
+            socket.retire()
 
     def drain(self, seconds: float) -> "Deferred[None]":
         """Take no more requests, give transfers this long to finish and end the rest with an ERROR.

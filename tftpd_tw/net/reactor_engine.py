@@ -6,145 +6,55 @@ line when it comes and goes, and costs a third of the CPU of a ``Port`` for each
 """
 
 import socket
-from errno import errorcode
-from typing import Any, Protocol
+from typing import Any
 
 from twisted.internet.interfaces import IReactorTime, IReadDescriptor, IWriteDescriptor
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from tftpd_tw.interfaces import Address
+from tftpd_tw.net.bursts import BurstSender
 from tftpd_tw.net.engine import (
     IEngine,
     IRequestHandler,
-    IRequestSocket,
     ISessionHandler,
     ISessionSocket,
     SocketAddress,
     from_socket_address,
     to_socket_address,
 )
+from tftpd_tw.net.request_socket import RequestSocket
 from tftpd_tw.net.routes import PathMTUs
 from tftpd_tw.net.sockets import (
+    ANY_PORT,
     COALESCED,
-    PENDING_ERRORS,
-    SEGMENTATION_ERRORS,
-    asked_address,
     bind_request_socket,
     bind_session_socket,
     coalesce,
     coalesced_size,
-    segment_control,
+    name_of,
     unreachable_peers,
 )
-from tftpd_tw.protocol.lifecycle import Burst
-from tftpd_tw.protocol.packets import HEADER_SIZE, MAX_REQUEST
-
-
-class Watcher(Protocol):
-    """Says when a descriptor is ready: what sockets need of a reactor."""
-
-    running: bool
-
-    def addReader(self, reader: Any) -> None:
-        """Call ``doRead`` when something comes."""
-
-    def addWriter(self, writer: Any) -> None:
-        """Call ``doWrite`` when there is room."""
-
-    def removeReader(self, reader: Any) -> None:
-        """Do not call ``doRead`` any more."""
-
-    def removeWriter(self, writer: Any) -> None:
-        """Do not call ``doWrite`` any more."""
-
-
-REQUESTS_PER_TURN = 64
-"""Requests taken before other sockets have their turn."""
+from tftpd_tw.net.watcher import Watcher
+from tftpd_tw.protocol.packets import MAX_REQUEST
 
 PACKETS_PER_TURN = 64
 """Packets of a window taken before other sockets have their turn."""
 
 
-@implementer(IReadDescriptor, IRequestSocket)
-class RequestSocket:
-    """A request port on a reactor."""
-
-    def __init__(self, sock: socket.socket, watcher: Watcher, handler: IRequestHandler) -> None:
-        self._socket = sock
-        self._watcher = watcher
-        self._handler = handler
-        self.address = from_socket_address(sock.getsockname())
-        watcher.addReader(self)
-
-    def fileno(self) -> int:
-        """The descriptor, or -1 when closed."""
-        return self._socket.fileno()
-
-    def doWrite(self) -> None:
-        """Never waited for."""
-
-    def doRead(self) -> None:
-        """Hand requests to the handler."""
-        for _ in range(REQUESTS_PER_TURN):
-            try:
-                # A request longer than allowed only has to look longer.
-                datagram, control, _, raw = self._socket.recvmsg(MAX_REQUEST + 1, 256)
-            except OSError:
-                # Nothing more, or an error that concerns one packet: the request port stays open whatever it is.
-                return
-            peer = from_socket_address(raw)
-            local, broadcast = asked_address(control, self.address)
-            self._handler.request_received(datagram, peer, local, broadcast)
-            if self._socket.fileno() < 0:
-                return
-
-    def read_errors(self) -> None:
-        """A request port asks for no ICMP errors, and stays open whatever comes."""
-
-    def connectionLost(self, reason: Failure) -> None:
-        """The reactor saw an error on the descriptor, or is stopping."""
-        if self._socket.fileno() >= 0 and self._watcher.running:
-            self._watcher.addReader(self)
-
-    def logPrefix(self) -> str:
-        """A name for the log."""
-        return "tftp"
-
-    def close(self) -> None:
-        """Stop listening."""
-        self._watcher.removeReader(self)
-        self._socket.close()
-
-
 @implementer(IReadDescriptor, IWriteDescriptor, ISessionSocket)
-class SessionSocket:
-    """One transfer's socket on a reactor."""
+class SessionSocket(BurstSender):
+    """The socket of a transfer that has a port of its own, on a reactor."""
 
-    __slots__ = (
-        "_control",
-        "_control_size",
-        "_count",
-        "_handler",
-        "_segmented",
-        "_size",
-        "_socket",
-        "_waiting",
-        "_watcher",
-        "fallback",
-    )
+    __slots__ = ("_count", "_handler", "_size", "_waiting", "_watcher")
 
     def __init__(self, sock: socket.socket, watcher: Watcher, handler: ISessionHandler) -> None:
-        self._socket = sock
+        super().__init__(sock)
         self._watcher = watcher
         self._handler = handler
         self._size = MAX_REQUEST + 1
         self._count = 1
-        self._segmented = True
         self._waiting = False
-        self._control: list[tuple[int, int, bytes]] = []
-        self._control_size = 0
-        self.fallback = ""
         watcher.addReader(self)
 
     @property
@@ -160,7 +70,7 @@ class SessionSocket:
             try:
                 coalesce(self._socket)
             except OSError as error:
-                self.fallback = _name(error)
+                self.fallback = name_of(error)
 
     def fileno(self) -> int:
         """The descriptor, or -1 when closed."""
@@ -245,53 +155,6 @@ class SessionSocket:
         """A name for the log."""
         return "tftp"
 
-    def send(self, bursts: list[Burst], peer: SocketAddress) -> list[Burst]:
-        """Send ``bursts``, each with one system call where that works; the rest if the buffer is full."""
-        sock = self._socket
-        for index, burst in enumerate(bursts):
-            try:
-                if len(burst) <= 2:
-                    sock.sendmsg(burst, (), 0, peer)
-                elif self._segmented:
-                    size = HEADER_SIZE + len(burst[1])
-                    if size != self._control_size:
-                        self._control, self._control_size = segment_control(size), size
-                    sock.sendmsg(burst, self._control, 0, peer)
-                else:
-                    return self._send_singly(bursts[index:], peer)
-            except BlockingIOError:
-                return bursts[index:]
-            except OSError as error:
-                if len(burst) > 2 and error.errno in SEGMENTATION_ERRORS:
-                    self._segmented = False
-                    self.fallback = _name(error)
-                    return self._send_singly(bursts[index:], peer)
-                if error.errno in PENDING_ERRORS:
-                    self.read_errors()
-                    return self._send_singly(bursts[index:], peer) if sock.fileno() >= 0 else []
-                # Anything else is loss (K5): the timer repeats it.
-        return []
-
-    def _send_singly(self, bursts: list[Burst], peer: SocketAddress) -> list[Burst]:
-        """Send each block by itself."""
-        for index, burst in enumerate(bursts):
-            step = min(len(burst), 2)
-            for at in range(0, len(burst), step):
-                for _ in range(2):
-                    try:
-                        self._socket.sendmsg(burst[at : at + step], (), 0, peer)
-                        break
-                    except BlockingIOError:
-                        return [burst[at:], *bursts[index + 1 :]]
-                    except OSError as error:
-                        if error.errno not in PENDING_ERRORS:
-                            break
-                        # It was about an earlier packet: this one has not left, and gets a second chance.
-                        self.read_errors()
-                        if self._socket.fileno() < 0:
-                            return []
-        return []
-
     def wait_writable(self) -> None:
         """Call the handler once there is room."""
         self._waiting = True
@@ -310,16 +173,16 @@ class SessionSocket:
         self._socket.close()
 
 
-def _name(error: OSError) -> str:
-    return errorcode.get(error.errno or 0, "unknown")
-
-
 @implementer(IEngine)
 class ReactorEngine:
-    """Sockets that ``watcher`` watches: the reactor, or a loop inside it."""
+    """Sockets that ``watcher`` watches: the reactor, or a loop inside it.
 
-    def __init__(self, reactor: Any, watcher: Watcher | None = None) -> None:
+    :param ports: those that transfers get
+    """
+
+    def __init__(self, reactor: Any, ports: range = ANY_PORT, watcher: Watcher | None = None) -> None:
         self._watcher: Watcher = reactor if watcher is None else watcher
+        self._ports = ports
         self.clock = IReactorTime(reactor)
         self._adopted: dict[tuple[str, int], socket.socket] = {}
         self._path_mtus = PathMTUs(self.clock)
@@ -336,19 +199,19 @@ class ReactorEngine:
         self._adopted[address.host, address.port] = sock
         return address
 
-    def listen(self, host: str, port: int, handler: IRequestHandler) -> RequestSocket:
+    def listen(self, host: str, port: int, handler: IRequestHandler, single_port: bool = False) -> RequestSocket:
         """Open a request port."""
         sock = self._adopted.pop((host, port), None) or bind_request_socket(host, port)
-        return RequestSocket(sock, self._watcher, handler)
+        return RequestSocket(sock, self._watcher, handler, single_port)
 
     def open_session(self, local: Address, peer: Address, handler: ISessionHandler) -> SessionSocket:
         """A socket for one transfer."""
-        return SessionSocket(bind_session_socket(local, peer), self._watcher, handler)
+        return SessionSocket(bind_session_socket(local, peer, self._ports), self._watcher, handler)
 
     def send_once(self, datagram: bytes, local: Address, peer: Address) -> None:
         """Send one packet and forget it."""
         try:
-            with bind_session_socket(local, peer) as sock:
+            with bind_session_socket(local, peer, self._ports) as sock:
                 sock.sendto(datagram, to_socket_address(peer))
         except OSError:
             return

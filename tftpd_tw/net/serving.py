@@ -27,8 +27,9 @@ from tftpd_tw.interfaces import (
     TransferRecord,
 )
 from tftpd_tw.net.content import as_error, pending, release
-from tftpd_tw.net.engine import IEngine
+from tftpd_tw.net.engine import IAnswers, IEngine, IRequestSocket
 from tftpd_tw.net.session import Session
+from tftpd_tw.net.sockets import name_of
 from tftpd_tw.net.throttled_session import ThrottledSession
 from tftpd_tw.policy.endurance import Endurance
 from tftpd_tw.policy.limits import Limits
@@ -83,6 +84,8 @@ class Terms:
     """Bytes that packets stay below that, for what the kernel does not know of the route."""
     buffer_size: int = MOST_HELD
     """Bytes of content that a transfer may have in memory; a window of the policy must fit."""
+    single_port: bool | None = None
+    """Whether a transfer stays on the port that was asked; None: as that port has it."""
 
 
 @frozen
@@ -113,9 +116,17 @@ class Server:
         """Whether one more packet may go to somebody who has not shown that it gets them."""
         return self.limits is None or self.limits.may_answer(host, self.engine.clock.seconds())
 
-    def refuse(self, error: TFTPError, local: Address, peer: Address) -> None:
-        """Send an ERROR, from a port of its own as every answer (RFC 1350 section 4)."""
-        self.engine.send_once(encode_failure(error), local, peer)
+    def answers(self, port: IRequestSocket | None, local: Address, single_port: bool | None = None) -> IAnswers:
+        """Where the answers to a request leave from that came to ``port``: from there, or from ports of their own
+        (RFC 1350 section 4), as it has to be where ``local`` is not known.
+        """
+        if port is not None and local.host and (port.single_port if single_port is None else single_port):
+            return port
+        return self.engine
+
+    def refuse(self, error: TFTPError, local: Address, peer: Address, answers: IAnswers) -> None:
+        """Send an ERROR."""
+        answers.send_once(encode_failure(error), local, peer)
         self.tell("error_sent", int(error.code))
 
 
@@ -125,6 +136,7 @@ class ServedTransfer:
 
     __slots__ = (
         "_abandoned_for",
+        "_answers",
         "_began",
         "_clock",
         "_leaving",
@@ -141,14 +153,22 @@ class ServedTransfer:
         "request",
     )
 
-    def __init__(self, server: Server, request: Request, on_over: Callable[["ServedTransfer"], None]) -> None:
+    def __init__(
+        self,
+        server: Server,
+        request: Request,
+        on_over: Callable[["ServedTransfer"], None],
+        port: IRequestSocket | None = None,
+    ) -> None:
         """Be ready to :meth:`begin`.
 
         :param on_over: called once, when nothing is left of it, not even a socket
+        :param port: where the request came; it may stay there
         """
         self.request = request
         self._server = server
         self._terms = server.terms if server.terms_for is None else server.terms_for(request)
+        self._answers = server.answers(port, request.local, self._terms.single_port)
         self._on_over = on_over
         self._clock = server.engine.clock
         self._began = self._clock.seconds()
@@ -171,6 +191,11 @@ class ServedTransfer:
     def retransmits(self) -> int:
         """Packets sent again so far."""
         return self._session.machine.retransmits if self._session is not None else 0
+
+    @property
+    def on_request_port(self) -> bool:
+        """Whether it stays on the port that was asked, where its client can have one transfer at a time."""
+        return self._answers is not self._server.engine
 
     @property
     def verified(self) -> bool:
@@ -295,16 +320,17 @@ class ServedTransfer:
             on_closed=self._closed,
             on_error_sent=lambda code: server.tell("error_sent", code),
         )
-        self._session = session
-        server.tell("transfer_started", self)
         try:
-            session.open(request.local)
+            session.open(request.local, self._answers)
         except OSError as error:
             # No descriptor or port is left. Silence: the client asks again, and there may be room then.
             release(content)
-            self._report(Outcome.FAILED, "no-socket", str(error))
+            server.tell("request_ignored", request.client, f"no-socket:{name_of(error)}")
             self._closed()
             return
+        self._session = session
+        server.tell("transfer_started", self)
+        session.start()
         self._look_later()
 
     def _machine(self, content: Any) -> Machine:
@@ -345,7 +371,7 @@ class ServedTransfer:
     def _refuse(self, error: TFTPError, reason: str | None = None) -> None:
         self._told = not self.request.broadcast
         if self._told:
-            self._server.refuse(error, self.request.local, self.request.client)
+            self._server.refuse(error, self.request.local, self.request.client, self._answers)
         self._report_unopened(Outcome.REFUSED, reason or error.reason, str(error), answered=self._told)
 
     def _report_unopened(self, outcome: Outcome, reason: str, detail: str, *, answered: bool) -> None:

@@ -15,7 +15,14 @@ from zope.interface import implementer
 
 from tftpd_tw.interfaces import Address, Buffer, IReader, IWriter
 from tftpd_tw.net.content import as_error, pending, release
-from tftpd_tw.net.engine import IEngine, ISessionHandler, SocketAddress, from_socket_address, to_socket_address
+from tftpd_tw.net.engine import (
+    IAnswers,
+    IEngine,
+    ISessionHandler,
+    SocketAddress,
+    from_socket_address,
+    to_socket_address,
+)
 from tftpd_tw.protocol.errors import TFTPError, UnknownTID
 from tftpd_tw.protocol.events import Ended, Read, Write
 from tftpd_tw.protocol.lifecycle import Burst, Machine, State
@@ -78,12 +85,15 @@ class Session(DatagramProtocol):
         self.first_sent_at: float | None = None
         """When the first packet left."""
 
-    def open(self, local: Address) -> None:
-        """Take a port of ``local`` and start.
+    def open(self, local: Address, answers: IAnswers | None = None) -> None:
+        """Take a port of ``local``, of the engine's or by ``answers``.
 
         :raises OSError: there is none
         """
-        self.transport: Any = self._engine.open_session(local, self.peer, self)
+        self.transport: Any = (answers or self._engine).open_session(local, self.peer, self)
+
+    def start(self) -> None:
+        """Begin."""
         self._expect()
         self.machine.start(self._clock.seconds())
         self._settle()

@@ -3,9 +3,12 @@ ICMP errors. Numbers that Python does not name are Linux's; where they mean noth
 """
 
 import errno
+import os
+import secrets
 import socket
 import struct
 from contextlib import suppress
+from functools import lru_cache
 
 from tftpd_tw.interfaces import Address
 from tftpd_tw.net.engine import SocketAddress, from_socket_address, to_socket_address
@@ -23,8 +26,12 @@ IPV6_MTU = 24
 SOL_UDP = 17
 UDP_SEGMENT = 103
 UDP_GRO = 104
-
+SO_BINDTODEVICE = 25
+SO_SNDBUFFORCE = 32
 SO_RCVBUFFORCE = 33
+
+Control = tuple[int, int, bytes]
+"""A control message: level, kind, content."""
 
 WAITING_REQUESTS = 4 << 20
 """Bytes of memory for requests that wait while others are served: for some 5000, where the usual 208 KiB are full
@@ -33,6 +40,16 @@ with 270, and a rack that is switched on sends more at once.
 
 COALESCED = 65535
 """The most that the kernel hands over in one piece."""
+
+SHARED_BUFFER = 4 << 20
+"""Bytes that may wait in a socket of many transfers, each way. Without CAP_NET_ADMIN it gets no more than
+``net.core.rmem_max`` and ``wmem_max`` allow."""
+
+ANY_PORT = range(0)
+"""The port that a transfer gets is the kernel's choice."""
+
+MOST_TRIES = 256
+"""Ports of a range that are tried for one transfer, so that nobody waits for a large one that is taken."""
 
 SEGMENTATION_ERRORS = frozenset({errno.EMSGSIZE, errno.EINVAL, errno.EIO, errno.ENOPROTOOPT, errno.EOPNOTSUPP})
 """What a segmented send fails with where it cannot work: a segment above the MTU, an old kernel, an odd driver."""
@@ -45,19 +62,40 @@ PENDING_ERRORS = frozenset(
 _EXTENDED_ERROR = struct.Struct("=IBBBBII")
 _ORIGIN_ICMP = frozenset({2, 3})
 
+_FOR_SESSIONS = {
+    socket.AF_INET: (
+        (socket.IPPROTO_IP, IP_RECVERR, 1),
+        (socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT),
+    ),
+    socket.AF_INET6: (
+        (socket.IPPROTO_IPV6, IPV6_RECVERR, 1),
+        (socket.IPPROTO_IPV6, IPV6_MTU_DISCOVER, IP_PMTUDISC_DONT),
+    ),
+}
+"""What the sockets of transfers have set: ICMP errors are reported. Packets above the path's MTU are fragmented
+rather than refused, since an administrator may want blocks of 64 KiB."""
+
+
+def name_of(error: OSError) -> str:
+    """``EMSGSIZE``."""
+    return errno.errorcode.get(error.errno or 0, "unknown")
+
 
 def family_of(host: str) -> socket.AddressFamily:
     """IPv6 for a host with colons, else IPv4."""
     return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
-def bind_request_socket(host: str, port: int, *, shared: bool = False, beside: bool = False) -> socket.socket:
+def bind_request_socket(
+    host: str, port: int, *, shared: bool = False, beside: bool = False, interface: str | None = None
+) -> socket.socket:
     """A non-blocking socket on ``host`` and ``port`` that tells which address each request was sent to.
 
-    ``::`` takes IPv4 as well.
+    ``::`` takes IPv4 as well; a link-local address has its interface with it, as in ``fe80::1%eth0``.
 
     :param shared: join others on that address, of which each has ``SO_REUSEPORT`` set
     :param beside: never mind others of which each has ``SO_REUSEADDR`` set, as it is on this one until it is bound
+    :param interface: take only what comes in there; others may have the same address and port elsewhere
     :raises OSError: it cannot be bound
     """
     family = family_of(host)
@@ -68,10 +106,12 @@ def bind_request_socket(host: str, port: int, *, shared: bool = False, beside: b
         _tell_destination(sock)
         if shared:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if interface is not None:
+            sock.setsockopt(socket.SOL_SOCKET, SO_BINDTODEVICE, interface.encode() + b"\0")
         widen(sock)
         if beside:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind((host, port))
+        sock.bind(_with_scope(host, port))
         if beside:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
     except BaseException:
@@ -84,10 +124,7 @@ def widen(sock: socket.socket) -> None:
     """Make room for :data:`WAITING_REQUESTS`: as much as the system's ``net.core.rmem_max`` allows, or all of it
     with the right to pass over that (CAP_NET_ADMIN).
     """
-    for option in (SO_RCVBUFFORCE, socket.SO_RCVBUF):
-        with suppress(OSError):
-            sock.setsockopt(socket.SOL_SOCKET, option, WAITING_REQUESTS)
-            return
+    _enlarge(sock, socket.SO_RCVBUF, SO_RCVBUFFORCE, WAITING_REQUESTS)
 
 
 def adopt_request_socket(descriptor: int) -> socket.socket:
@@ -118,36 +155,93 @@ def _tell_destination(sock: socket.socket) -> None:
     sock.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
 
 
-def bind_session_socket(local: Address, peer: Address) -> socket.socket:
+def _with_scope(host: str, port: int) -> SocketAddress:
+    """What to bind for ``fe80::1%eth0``, and for every other address.
+
+    :raises OSError: there is no such interface
+    """
+    host, _, interface = host.partition("%")
+    if not interface:
+        return (host, port)
+    if interface.isdecimal():
+        return (host, port, 0, int(interface))
+    try:
+        return (host, port, 0, socket.if_nametoindex(interface))
+    except OSError:
+        raise OSError(errno.ENODEV, os.strerror(errno.ENODEV)) from None
+
+
+def bind_session_socket(local: Address, peer: Address, ports: range = ANY_PORT) -> socket.socket:
     """A non-blocking socket on a free port of ``local.host``, of the peer's family, that reports ICMP errors.
 
-    Packets above the path's MTU are fragmented rather than refused: an administrator may want blocks of 64 KiB.
-
+    :param ports: one of these
     :raises OSError: descriptors or ports have run out
     """
     family = family_of(peer.host)
     sock = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
     try:
-        if family is socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, IPV6_RECVERR, 1)
-            sock.setsockopt(socket.IPPROTO_IPV6, IPV6_MTU_DISCOVER, IP_PMTUDISC_DONT)
-        else:
-            sock.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
-            sock.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT)
-        if local.host:
-            sock.bind(_free_port(local))
+        for option in _FOR_SESSIONS[family]:
+            sock.setsockopt(*option)
+        if ports:
+            _bind_within(sock, local, ports)
+        elif local.host:
+            sock.bind(_bindable(local, 0))
     except BaseException:
         sock.close()
         raise
     return sock
 
 
-def _free_port(local: Address) -> SocketAddress:
-    """What to bind for a free port of ``local.host``."""
-    return (local.host, 0, 0, local.scope) if ":" in local.host else (local.host, 0)
+def _bindable(local: Address, port: int) -> SocketAddress:
+    """What to bind for ``port`` of ``local.host``."""
+    return (local.host, port, 0, local.scope) if ":" in local.host else (local.host, port)
 
 
-def segment_control(size: int) -> list[tuple[int, int, bytes]]:
+def _bind_within(sock: socket.socket, local: Address, ports: range) -> None:
+    """Bind a port that nobody can foretell (C156), or the next one if that is taken.
+
+    :raises OSError: all are taken
+    """
+    first = secrets.randbelow(len(ports))
+    for offset in range(min(len(ports), MOST_TRIES)):
+        try:
+            sock.bind(_bindable(local, ports[(first + offset) % len(ports)]))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+        else:
+            return
+    raise OSError(errno.EADDRINUSE, f"no port of {ports[0]}-{ports[-1]} is free")
+
+
+def carry_sessions(sock: socket.socket) -> None:
+    """Prepare a request socket for transfers that stay on it."""
+    for family in {sock.family, socket.AF_INET}:
+        for option in _FOR_SESSIONS[family]:
+            sock.setsockopt(*option)
+    for kind, forced in ((socket.SO_RCVBUF, SO_RCVBUFFORCE), (socket.SO_SNDBUF, SO_SNDBUFFORCE)):
+        if sock.getsockopt(socket.SOL_SOCKET, kind) < SHARED_BUFFER:
+            _enlarge(sock, kind, forced, SHARED_BUFFER)
+
+
+def _enlarge(sock: socket.socket, kind: int, forced: int, size: int) -> None:
+    """Ask for ``size`` bytes, of whatever limit if we may, else as much as there may be."""
+    for option in (forced, kind):
+        with suppress(OSError):
+            sock.setsockopt(socket.SOL_SOCKET, option, size)
+            return
+
+
+def source_control(local: Address) -> list[Control]:
+    """The control message that has a packet leave from ``local``, whatever the socket is bound to."""
+    if ":" in local.host:
+        packed = socket.inet_pton(socket.AF_INET6, local.host) + struct.pack("=I", local.scope)
+        return [(socket.IPPROTO_IPV6, IPV6_PKTINFO, packed)]
+    # in_pktinfo: any interface, the source, and nothing. An IPv6 socket takes it too.
+    return [(socket.IPPROTO_IP, IP_PKTINFO, struct.pack("=I4s4s", 0, socket.inet_aton(local.host), bytes(4)))]
+
+
+def segment_control(size: int) -> list[Control]:
     """The control message that cuts one send into datagrams of ``size`` bytes."""
     return [(SOL_UDP, UDP_SEGMENT, struct.pack("=H", size))]
 
@@ -160,7 +254,7 @@ def coalesce(sock: socket.socket) -> None:
     sock.setsockopt(SOL_UDP, UDP_GRO, 1)
 
 
-def coalesced_size(control: list[tuple[int, int, bytes]]) -> int:
+def coalesced_size(control: list[Control]) -> int:
     """The size of the packets in a piece, of which only the last may be shorter; 0 for a packet by itself."""
     for level, kind, data in control:
         if (level, kind) == (SOL_UDP, UDP_GRO):
@@ -169,10 +263,12 @@ def coalesced_size(control: list[tuple[int, int, bytes]]) -> int:
     return 0
 
 
-def asked_address(control: list[tuple[int, int, bytes]], bound: Address) -> tuple[Address, bool]:
+@lru_cache(maxsize=1024)
+def asked_address(control: tuple[Control, ...], bound: Address) -> tuple[Address, bool]:
     """The address that a request was sent to, as one to answer from, and whether it was a broadcast.
 
-    For a broadcast or multicast that is the address of the interface it came in on.
+    For a broadcast or multicast that is the address of the interface it came in on. A host has few addresses, so
+    the answers are kept.
     """
     found = None
     for level, kind, data in control:
@@ -195,12 +291,12 @@ def asked_address(control: list[tuple[int, int, bytes]], bound: Address) -> tupl
 def unreachable_peers(sock: socket.socket) -> list[SocketAddress]:
     """Empty the error queue; the addresses whose hosts said that their port is closed."""
     peers: list[SocketAddress] = []
+    # No error stays pending, for which a poll loop would wake up for ever; but one that comes from now on does.
+    sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     while True:
         try:
             _, control, _, peer = sock.recvmsg(0, 512, socket.MSG_ERRQUEUE)
         except OSError:
-            # Nothing more; and no error stays pending, for which a poll loop would wake up for ever.
-            sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             return peers
         for level, kind, data in control:
             if (level, kind) in ((socket.IPPROTO_IP, IP_RECVERR), (socket.IPPROTO_IPV6, IPV6_RECVERR)):
@@ -214,7 +310,7 @@ def path_mtu(local: Address, peer: Address) -> int | None:
     try:
         with socket.socket(family_of(peer.host), socket.SOCK_DGRAM) as sock:
             if local.host:
-                sock.bind(_free_port(local))
+                sock.bind(_bindable(local, 0))
             sock.connect(to_socket_address(peer))
             if sock.family is socket.AF_INET6:
                 return sock.getsockopt(socket.IPPROTO_IPV6, IPV6_MTU)

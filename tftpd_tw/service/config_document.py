@@ -60,7 +60,7 @@ def described(setting: Setting) -> str:
     if _unset(setting.default, told):
         return f"{told.doc} {value}"
     default = write(setting.default, setting.kind)
-    return f"{told.doc} {value} [default: {', '.join(default) if several else default}]"
+    return f"{told.doc} {value} [default: {(', '.join(default) or 'none') if several else default}]"
 
 
 _INTRODUCTION = f"""\

@@ -13,6 +13,8 @@ from tftpd_tw.protocol.lifecycle import MOST_HELD
 from tftpd_tw.service.rule_settings import AccessRule, ClientProfile, Rewrite
 from tftpd_tw.service.setting import section, setting
 from tftpd_tw.service.value_types import (
+    ANY_PORTS,
+    EVERY_ADDRESS,
     FIT_MTU,
     AnswerRate,
     Answers,
@@ -31,10 +33,12 @@ from tftpd_tw.service.value_types import (
     Folder,
     Host,
     HttpAddress,
+    Interface,
     Lifetime,
     NameGlob,
     Owner,
     Port,
+    PortRange,
     Prefix,
     Rate,
     Seconds,
@@ -50,21 +54,60 @@ from tftpd_tw.service.value_types import (
 
 
 @frozen
+class NetworkListener:
+    """One of the places where requests come in."""
+
+    address: Host = setting(EVERY_ADDRESS, "Local address to listen on.")
+    port: Port | None = setting(None, "UDP port. Without one it is that of the section.")
+    interface: Interface | None = setting(
+        None, "Take only what comes in by this interface. Without one, those of the section hold."
+    )
+    single_port: bool | None = setting(
+        None, "Whether transfers stay on this port. Without it, it is as the section says."
+    )
+
+
+@frozen
 class Network:
     """Where requests come in."""
 
     addresses: tuple[Host, ...] = setting(
-        (Host("::"),),
-        "Local addresses to listen on. `::` is every IPv6 and IPv4 address, or every IPv4 address where there is"
-        " no IPv6.",
+        (),
+        "Local addresses to listen on. `::` is every IPv6 and IPv4 address (IPv4 alone where there is no IPv6)"
+        " and stands in if there are neither addresses nor `listeners`. A link-local one has its interface with"
+        " it: `fe80::1%eth0`.",
         option="address",
-        not_empty=True,
     )
     port: Port = setting(Port(69), "UDP port to listen on.", option="port")
     answer_broadcast: bool = setting(
         False,
         "Serve requests that were sent to a broadcast address, as old Cisco devices do, instead of ignoring them.",
         option="answer-broadcast",
+    )
+    interfaces: tuple[Interface, ...] = setting(
+        (),
+        "Take only requests that come in by these interfaces, which must be there at the time; with none, by"
+        " any. What comes in elsewhere is left to other servers.",
+        option="interface",
+    )
+    single_port: bool = setting(
+        False,
+        "Answer from the port that was asked, instead of giving each transfer a port of its own: for clients"
+        " that reach no other, as through NAT, in Docker and Kubernetes. Costs some CPU, and a forger of packets"
+        " has one thing less to guess.",
+        option="single-port",
+    )
+    port_range: PortRange = setting(
+        ANY_PORTS,
+        "Ports that transfers get, for firewalls; `any` is the kernel's choice. With as many transfers as ports"
+        " further requests get no answer.",
+        option="port-range",
+        restart=True,
+    )
+    listeners: tuple[NetworkListener, ...] = setting(
+        (),
+        "Further places to listen on, each with its own address, port, interface and single_port. What one does"
+        " not say is as the section has it.",
     )
 
 

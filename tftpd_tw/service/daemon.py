@@ -29,9 +29,9 @@ from tftpd_tw.interfaces import Address
 from tftpd_tw.service.configuration import Configuration
 from tftpd_tw.service.control import ControlService
 from tftpd_tw.service.cpus import worker_count
-from tftpd_tw.service.opening import OpenError, cannot_listen
+from tftpd_tw.service.opening import OpenError, announce, cannot_listen
 from tftpd_tw.service.reloading import Read, Reloader, thread_runner
-from tftpd_tw.service.request_ports import Group, RequestPorts
+from tftpd_tw.service.request_ports import Port, RequestPorts
 from tftpd_tw.service.signals import Signals
 from tftpd_tw.service.supervision import WorkersService
 from tftpd_tw.service.systemd import NotifyService, Systemd
@@ -74,8 +74,8 @@ class TftpService(Service):
         self._storage = Storage(self._reactor, configuration)
         self._ports = RequestPorts(inherited=self._inherited)
         self._ports.open(configuration.network)
-        self._transfers = Transfers(self._reactor, configuration, self._storage, (), self._accounting)
-        self._serve_on(self._ports.groups)
+        self._transfers = Transfers(self._reactor, configuration, self._storage, self._accounting)
+        self._serve_on(self._ports.all)
 
     def startService(self) -> None:
         """Start the threads: after twistd has gone to the background and given up root."""
@@ -100,28 +100,30 @@ class TftpService(Service):
             self._ports.undo(change)
             raise
         self._configuration = configuration
-        self._serve_on(list(change.opened.values()))
-        for address in change.gone:
-            self._transfers.stop_listening(address)
+        self._serve_on(change.opened)
         self._ports.finish(change)
+        self._transfers.keep(self._ports.places)
 
     def stopService(self) -> "Deferred[None]":
         """Drain."""
         super().stopService()
+        assert self._ports is not None
         assert self._transfers is not None
-        return self._transfers.stop()
+        stopped = self._transfers.stop()
+        self._ports.close()
+        return stopped
 
     def hurry(self) -> None:
         """End all transfers now."""
         if self._transfers is not None:
             self._transfers.hurry()
 
-    def _serve_on(self, groups: Sequence[Group]) -> None:
+    def _serve_on(self, ports: Sequence[Port]) -> None:
         assert self._transfers is not None
-        for [sock] in groups:
-            address = self._transfers.listen(sock)
-            root = self._configuration.filesystem.root
-            log.info("serving {root} on UDP {address}", root=root, address=str(address))
+        for place, [sock] in ports:
+            # A descriptor of its own: it may be needed for transfers when the port is closed here.
+            address = self._transfers.listen(sock.dup(), place)
+            announce(self._configuration.filesystem.root, address, place)
 
 
 class HttpService(Service):

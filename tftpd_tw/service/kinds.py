@@ -27,6 +27,7 @@ from tftpd_tw.service.setting import is_list, is_map, item_kind, without_none
 from tftpd_tw.service.units import read_size, read_time, write_size, write_time
 from tftpd_tw.service.value_types import (
     ALL_OPTIONS,
+    ANY_PORTS,
     AUTO,
     FIT_MTU,
     HTTP_OFF,
@@ -49,11 +50,13 @@ from tftpd_tw.service.value_types import (
     Folder,
     Host,
     HttpAddress,
+    Interface,
     Lifetime,
     NameGlob,
     OptionName,
     Owner,
     Port,
+    PortRange,
     Prefix,
     Rate,
     Seconds,
@@ -267,6 +270,27 @@ def _host(value: Any) -> str:
     return str(ipaddress.ip_address(value))
 
 
+def _interface(value: Any) -> str:
+    # What Linux takes for one.
+    if not isinstance(value, str) or not 0 < len(os.fsencode(value)) < 16 or value in (".", ".."):
+        raise ValueError
+    if any(letter in "/:\0" or letter.isspace() for letter in value):
+        raise ValueError
+    return value
+
+
+_LOWEST, _HIGHEST = 1024, 65535  # root has been given up when transfers get theirs
+
+
+def _port_range(value: Any) -> PortRange:
+    first, dash, last = value.partition("-") if isinstance(value, str) else ("", "", "")
+    if not (dash and first.isascii() and first.isdigit() and last.isascii() and last.isdigit()):
+        raise ValueError
+    if not _LOWEST <= int(first) <= int(last) <= _HIGHEST:
+        raise ValueError
+    return PortRange(int(first), int(last))
+
+
 def _folder(value: Any) -> str:
     if not isinstance(value, str) or not value or "\0" in value:
         raise ValueError
@@ -307,7 +331,13 @@ KINDS: Mapping[Any, Kind] = {
     Count: _number("a number", 0, 1000),
     Threads: _number("a number", 1, 1024),
     Workers: _or("auto", AUTO, _number("a number", 1, MAX_WORKERS)),
+    PortRange: _or(
+        "any",
+        ANY_PORTS,
+        Kind(f"FIRST-LAST, {_LOWEST} to {_HIGHEST}", _port_range, lambda ports: f"{ports.first}-{ports.last}"),
+    ),
     Host: Kind("an IPv4 or IPv6 address of this host", _host),
+    Interface: Kind("an interface, such as eth0", _interface, text=True),
     Folder: _text(_PLACE, _check_tree),
     UploadPolicy: _one_of({policy.value: policy for policy in UploadPolicy}),
     Engine: _one_of({name: Engine(name) for name in ENGINES}),

@@ -24,8 +24,8 @@ from attrs import define, frozen
 from cattrs.preconf.json import make_converter
 from twisted.logger import LogEvent, LogLevel, formatEvent
 
-from tftpd_tw.interfaces import Address
 from tftpd_tw.service.configuration import Configuration
+from tftpd_tw.service.opening import Place
 
 REPLIES = 3
 NEW_SOCKETS = 4
@@ -54,8 +54,8 @@ class Assignment:
     number: int
     """Its own, from 1."""
     configuration: Configuration
-    sockets: int
-    """How many request sockets it has got."""
+    places: tuple[Place, ...]
+    """Those of the request sockets that it has got."""
     cpu: int | None = None
     """Where it must run; None for anywhere."""
 
@@ -74,10 +74,10 @@ class Change:
     """What a worker has to do from now on."""
 
     configuration: Configuration
-    addresses: tuple[Address, ...]
+    places: tuple[Place, ...]
     """Where it is to listen, and nowhere else."""
     new_sockets: int = 0
-    """How many sockets for that wait at :data:`NEW_SOCKETS`."""
+    """For how many of these, the last ones, sockets wait at :data:`NEW_SOCKETS`."""
 
     def line(self) -> bytes:
         """As a message."""

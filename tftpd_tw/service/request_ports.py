@@ -2,44 +2,45 @@
 
 A change has two steps, since nothing may change if a part of it fails: :meth:`RequestPorts.open` opens what is
 new, and then :meth:`RequestPorts.finish` closes what is not wanted any more, or :meth:`RequestPorts.undo` what was
-opened. A port that stays is not touched, so that nothing is lost of what waits in it.
+opened. A port that stays is not touched, so that nothing is lost of what waits in it, nor of the transfers that
+stay on it; whether others will is what its place says.
 
 A new address may overlap with one that goes, as ``::`` and ``127.0.0.1`` do on the same port, and both are open
 for a moment. While the new one is being bound, both have ``SO_REUSEADDR``; afterwards neither does, so that no
 other program can join.
 
-Sockets that were inherited replace the addresses of the settings, for good.
+Sockets that were inherited replace the addresses of the settings, for good. Whether transfers stay on them is as
+the section says.
 """
 
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from attrs import evolve, frozen
+from attrs import frozen
 from twisted.logger import Logger
 
 from tftpd_tw.interfaces import Address
 from tftpd_tw.net.engine import from_socket_address
 from tftpd_tw.service.configuration import Network
-from tftpd_tw.service.opening import OpenError, open_request_sockets, share
-from tftpd_tw.service.value_types import Host, Port
+from tftpd_tw.service.opening import OpenError, Place, open_request_sockets, places, share
 
 log = Logger()
 
-Wanted = tuple[Host, Port]
-"""What the settings say; the port may be 0, for any."""
-
 Group = list[socket.socket]
 """Sockets on one address, one for each worker."""
+
+Port = tuple[Place, Group]
+"""What the settings say, where the number may be 0, for any; and what has come of it."""
 
 
 @frozen
 class Change:
     """What has been opened, and what is to be closed."""
 
-    opened: Mapping[Wanted, Group]
-    closing: Mapping[Wanted, Group]
-    gone: Sequence[Address]
-    """Where those are that are to be closed."""
+    before: Sequence[Port]
+    after: Sequence[Port]
+    opened: Sequence[Port]
+    closing: Sequence[Port]
 
 
 class RequestPorts:
@@ -51,13 +52,19 @@ class RequestPorts:
 
     def __init__(self, each: int = 1, inherited: Sequence[socket.socket] = ()) -> None:
         self._each = each
-        self._groups: dict[Wanted, Group] = {}
         self._inherited = _in_groups(inherited, each)
+        self.all: Sequence[Port] = ()
+        """Those that are open."""
 
     @property
     def groups(self) -> list[Group]:
-        """All that are open."""
-        return [*self._inherited, *self._groups.values()]
+        """Their sockets."""
+        return [group for _, group in self.all]
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """Where they are, as the settings say it."""
+        return tuple(place for place, _ in self.all)
 
     @property
     def addresses(self) -> list[Address]:
@@ -65,50 +72,63 @@ class RequestPorts:
         return [bound(group) for group in self.groups]
 
     def open(self, network: Network) -> Change:
-        """Open what ``network`` has and is not open yet.
+        """Open what ``network`` has and is not open yet; that comes last.
 
         :raises OpenError: some of it cannot be opened, and nothing is then
         """
-        wanted = [] if self._inherited else [(host, network.port) for host in network.addresses]
-        new = [place for place in wanted if place not in self._groups]
-        closing = {place: group for place, group in self._groups.items() if place not in wanted}
-        going = [sock for group in closing.values() for sock in group]
+        before = self.all
+        if self._inherited:
+            after = [(_place(group, network), group) for group in self._inherited]
+            self.all = after
+            return Change(before, after, (), ())
+        there = dict(before)
+        wanted = dict.fromkeys(places(network))
+        staying = [(place, there[place]) for place in wanted if place in there]
+        closing = [(place, group) for place, group in before if place not in wanted]
+        new = [place for place in wanted if place not in there]
+        going = [sock for _, group in closing for sock in group]
         _allow_beside(going, True)
         try:
-            there = evolve(network, addresses=tuple(host for host, _ in new))
-            opened = dict(zip(new, open_request_sockets(there, self._each, beside=bool(going)), strict=True))
+            opened = list(zip(new, open_request_sockets(new, self._each, beside=bool(going)), strict=True))
         finally:
             _allow_beside(going, False)
-        self._groups.update(opened)
-        return Change(opened, closing, [bound(group) for group in closing.values()])
+        self.all = [*closing, *staying, *opened]
+        return Change(before, [*staying, *opened], opened, closing)
 
     def finish(self, change: Change) -> None:
         """Close what is not wanted any more."""
-        self._drop(change.closing)
-        for address in change.gone:
+        self.all = change.after
+        for _, group in change.closing:
+            address = bound(group)
+            _close(group)
             log.info("closed UDP {address}; transfers that began there go on", address=str(address))
 
     def undo(self, change: Change) -> None:
         """Close what has been opened."""
-        self._drop(change.opened)
+        self.all = [port for port in change.before if port in self.all]
+        for _, group in change.opened:
+            _close(group)
 
     def close(self) -> None:
         """Close all."""
-        self._drop(self._groups)
-        for sock in (sock for group in self._inherited for sock in group):
-            sock.close()
-        self._inherited = []
-
-    def _drop(self, groups: Mapping[Wanted, Group]) -> None:
-        for place, group in list(groups.items()):
-            self._groups.pop(place, None)
-            for sock in group:
-                sock.close()
+        for group in (*self.groups, *self._inherited):
+            _close(group)
+        self.all, self._inherited = (), []
 
 
 def bound(group: Group) -> Address:
     """Where the sockets of ``group`` are."""
     return from_socket_address(group[0].getsockname())
+
+
+def _place(group: Group, network: Network) -> Place:
+    host, port, _ = bound(group)
+    return Place(host, port, single_port=network.single_port)
+
+
+def _close(group: Group) -> None:
+    for sock in group:
+        sock.close()
 
 
 def _allow_beside(sockets: Sequence[socket.socket], allowed: bool) -> None:

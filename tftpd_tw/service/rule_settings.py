@@ -98,3 +98,4 @@ class ClientProfile:
     refused_options: tuple[OptionName, ...] = setting(
         (), "Options that are treated as unknown; `all` leaves plain RFC 1350."
     )
+    single_port: bool | None = setting(None, "Another network.single_port, whatever the port that was asked has.")

@@ -27,8 +27,8 @@ from tftpd_tw.service.configuration import Configuration
 from tftpd_tw.service.cpus import cpus
 from tftpd_tw.service.folders import bases
 from tftpd_tw.service.messages import FIRST_FOLDER, NEW_SOCKETS, REPLIES, Assignment, Change
-from tftpd_tw.service.opening import OpenError
-from tftpd_tw.service.request_ports import Group, RequestPorts, bound
+from tftpd_tw.service.opening import OpenError, announce
+from tftpd_tw.service.request_ports import Port, RequestPorts, bound
 from tftpd_tw.service.sharing import share_of_worker
 from tftpd_tw.service.transfers import Storage
 from tftpd_tw.service.worker_process import WorkerProcess
@@ -154,7 +154,7 @@ class WorkersService(Service):
         self._storage, self._folders = self._open_folders(configuration)
         self._ports = RequestPorts(self._count, self._inherited)
         self._ports.open(configuration.network)
-        _say_where(configuration, self._ports.groups)
+        _say_where(configuration, self._ports.all)
 
     def startService(self) -> None:
         """Start the workers, as the user that twistd has become.
@@ -192,8 +192,7 @@ class WorkersService(Service):
             self._close_folders(storage, folders)
             raise
         self._configuration = configuration
-        new = list(change.opened.values())
-        why_not = await self._change(new)
+        why_not = await self._change(change.opened)
         if why_not or not self.running:
             self._configuration = before
             ports.undo(change)
@@ -207,7 +206,7 @@ class WorkersService(Service):
             self._close_folders(self._storage, self._folders)
             self._storage, self._folders = storage, folders
             storage.start()
-        _say_where(configuration, new)
+        _say_where(configuration, change.opened)
 
     def stopService(self) -> "Deferred[None]":
         """Have all workers drain; fires when none is left."""
@@ -244,10 +243,10 @@ class WorkersService(Service):
 
     def new_process(self, number: int, on_ended: Any) -> WorkerProcess:
         """Worker ``number``, not yet started."""
-        mask, sockets = cpus(), len(self.ports.groups)
+        mask = cpus()
         cpu = mask[(number - 1) % len(mask)] if self._configuration.performance.cpu_affinity else None
         mine = share_of_worker(self._configuration, number, self._count)
-        assignment = Assignment(number, mine, sockets, cpu)
+        assignment = Assignment(number, mine, self.ports.places, cpu)
         return WorkerProcess(assignment, self.reactor, self._one_is_ready, on_ended)
 
     def spawn(self, process: WorkerProcess, number: int) -> None:
@@ -302,17 +301,17 @@ class WorkersService(Service):
         """How many workers have been replaced."""
         return sum(post.restarts for post in self._posts)
 
-    async def _change(self, new: Sequence[Group] = ()) -> str:
+    async def _change(self, new: Sequence[Port] = ()) -> str:
         """Tell all what is so now; why one of them cannot do it, if so.
 
-        :param new: sockets that they have not got yet
+        :param new: those of the ports that they have not got yet
         """
         waiting = []
         for process in self._processes():
             number = process.number
             mine = share_of_worker(self._configuration, number, self._count)
-            change = Change(mine, tuple(self.ports.addresses), len(new))
-            waiting.append(process.change(change, [group[number - 1] for group in new]))
+            change = Change(mine, self.ports.places, len(new))
+            waiting.append(process.change(change, [group[number - 1] for _, group in new]))
         answers: list[str] = await gatherResults(waiting)
         return next(filter(None, answers), "")
 
@@ -341,6 +340,6 @@ class WorkersService(Service):
             waiting.callback(None)
 
 
-def _say_where(configuration: Configuration, groups: Sequence[Group]) -> None:
-    for group in groups:
-        log.info("serving {root} on UDP {address}", root=configuration.filesystem.root, address=str(bound(group)))
+def _say_where(configuration: Configuration, ports: Sequence[Port]) -> None:
+    for place, group in ports:
+        announce(configuration.filesystem.root, bound(group), place)

@@ -7,7 +7,7 @@ import gc
 import socket
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred, execute
@@ -16,12 +16,14 @@ from twisted.logger import Logger
 from twisted.python.threadpool import ThreadPool
 
 from tftpd_tw.interfaces import Address
+from tftpd_tw.net.engine import IRequestSocket
 from tftpd_tw.net.engines import ENGINES
 from tftpd_tw.net.listener import Listener
 from tftpd_tw.net.serving import Server
 from tftpd_tw.policy.limits import Limits
 from tftpd_tw.service.configuration import Configuration
 from tftpd_tw.service.folders import Folders
+from tftpd_tw.service.opening import Place
 from tftpd_tw.service.treatment import make_bounds, make_server
 from tftpd_tw.telemetry.accounting import Accounting
 from tftpd_tw.telemetry.transfer_log import TransferLog
@@ -136,25 +138,24 @@ class Storage:
 
 
 class Transfers:
-    """Serves ``storage`` on ``sockets``, which it takes over."""
+    """Serves ``storage`` on the sockets that it is given."""
 
     def __init__(
         self,
         reactor: Any,
         configuration: Configuration,
         storage: Storage,
-        sockets: Iterable[socket.socket],
         accounting: Accounting,
     ) -> None:
         self._storage = storage
         self._configuration = configuration
         self._observers = (accounting, TransferLog())
-        self._engine = ENGINES[configuration.performance.engine](reactor)
+        ports = configuration.network.port_range.ports
+        self._engine = ENGINES[configuration.performance.engine](reactor, ports)
         self._limits = Limits(make_bounds(configuration))
         server = self._server(configuration, storage.folders)
         self._listener = Listener(server, configuration.network.answer_broadcast)
-        for sock in sockets:
-            self.listen(sock)
+        self._ports: list[tuple[Place, IRequestSocket]] = []
 
     def reload(self, configuration: Configuration) -> None:
         """Treat new requests as ``configuration`` says; running transfers go on as they began.
@@ -175,14 +176,23 @@ class Transfers:
         """Transfers in progress."""
         return self._listener.active
 
-    def listen(self, sock: socket.socket) -> Address:
+    def listen(self, sock: socket.socket, place: Place) -> Address:
         """Take requests from ``sock`` too, which it takes over; where that is bound."""
-        address = self._engine.adopt(sock)
-        return self._listener.listen(address.host, address.port)
+        host, port, _ = self._engine.adopt(sock)
+        opened = self._listener.open(host, port, single_port=place.single_port)
+        self._ports.append((place, opened))
+        address: Address = opened.address
+        return address
 
-    def stop_listening(self, address: Address) -> None:
-        """Take no more requests from the socket that is bound to ``address``, and close it."""
-        self._listener.stop_listening(address)
+    def keep(self, places: Sequence[Place]) -> None:
+        """Take requests there only, in the way that they say now. What has begun elsewhere goes on."""
+        wanted = {place: place for place in places}
+        for place, opened in self._ports:
+            if place in wanted:
+                opened.single_port = wanted[place].single_port
+            else:
+                self._listener.stop_listening(opened)
+        self._ports = [(place, opened) for place, opened in self._ports if place in wanted]
 
     def stop(self) -> "Deferred[None]":
         """Take no new requests, let transfers finish for ``drain_timeout``, and close the storage."""

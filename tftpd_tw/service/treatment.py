@@ -70,7 +70,9 @@ def make_terms_for(general: Terms, profiles: Profiles | None) -> Callable[[Reque
         if profile not in terms:
             fit_mtu = general.fit_mtu if profile.fit_mtu is None else profile.fit_mtu
             policy, patience = profile.policy(general.policy), profile.patience(general.patience)
-            terms[profile] = evolve(general, policy=policy, patience=patience, fit_mtu=fit_mtu)
+            terms[profile] = evolve(
+                general, policy=policy, patience=patience, fit_mtu=fit_mtu, single_port=profile.single_port
+            )
         return terms[profile]
 
     return find
@@ -147,6 +149,7 @@ def _profile(profile: ClientProfile) -> Profile:
         window_size=profile.window_size,
         timeout=profile.timeout,
         refused=refused or None,
+        single_port=profile.single_port,
     )
 
 

@@ -21,6 +21,7 @@ FileMode = NewType("FileMode", int)
 FileSize = NewType("FileSize", int)
 Folder = NewType("Folder", str)
 Host = NewType("Host", str)
+Interface = NewType("Interface", str)
 Lifetime = NewType("Lifetime", float)
 NameGlob = NewType("NameGlob", str)
 OptionName = NewType("OptionName", str)
@@ -61,3 +62,22 @@ class HttpAddress:
 
 
 HTTP_OFF = HttpAddress("", 0)
+
+
+@frozen
+class PortRange:
+    """Ports from the first to the last."""
+
+    first: int
+    last: int
+
+    @property
+    def ports(self) -> range:
+        """All of them."""
+        return range(self.first, self.last + 1)
+
+
+ANY_PORTS = PortRange(0, -1)
+"""The range ``any``: none of ours, the kernel chooses."""
+
+EVERY_ADDRESS = Host("::")

@@ -5,12 +5,13 @@ ends, letting transfers finish, on SIGTERM and when the pipe from the daemon clo
 daemon dies of. What the terminal sends to all, SIGINT and SIGHUP, is the daemon's to act upon.
 """
 
+import itertools
 import json
 import os
 import signal
 import socket
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
@@ -21,7 +22,6 @@ from twisted.protocols.basic import LineOnlyReceiver
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from tftpd_tw.interfaces import Address
 from tftpd_tw.service.folders import bases
 from tftpd_tw.service.messages import (
     FIRST_FOLDER,
@@ -34,7 +34,7 @@ from tftpd_tw.service.messages import (
     encode,
     pack_event,
 )
-from tftpd_tw.service.opening import OpenError
+from tftpd_tw.service.opening import OpenError, Place
 from tftpd_tw.service.transfers import Storage, Transfers, prepare_process
 from tftpd_tw.telemetry.accounting import Accounting
 
@@ -54,7 +54,6 @@ class Worker(LineOnlyReceiver):
         self._accounting = Accounting(reactor)
         self._number = 0
         self._transfers: Transfers | None = None
-        self._addresses: set[Address] = set()
         self._ending = False
         self._finished = False
         self._connected = False
@@ -128,9 +127,9 @@ class Worker(LineOnlyReceiver):
         paths = {base: path for base, path in passed.items() if os.path.isdir(path)}
         storage = Storage(self._reactor, configuration, paths)
         storage.start()
-        self._transfers = Transfers(self._reactor, configuration, storage, (), self._accounting)
+        self._transfers = Transfers(self._reactor, configuration, storage, self._accounting)
         first = FIRST_FOLDER + len(folders)
-        self._listen(range(first, first + assignment.sockets))
+        self._listen(itertools.count(first), assignment.places)
         self._send({"ready": True})
 
     def _told(self, message: Message) -> None:
@@ -144,7 +143,8 @@ class Worker(LineOnlyReceiver):
 
     def _change(self, change: Change) -> str:
         """Why it cannot be made; empty if it was."""
-        self._take_new_sockets(change.new_sockets)
+        if change.new_sockets:
+            self._take_new_sockets(change.places[-change.new_sockets :])
         if not self._ending:
             try:
                 self._serving.reload(change.configuration)
@@ -153,25 +153,22 @@ class Worker(LineOnlyReceiver):
             except Exception:
                 log.failure("The settings cannot be changed")
                 return f"worker {self._number} has an error; see above"
-        for address in self._addresses.difference(change.addresses):
-            self._serving.stop_listening(address)
-            self._addresses.discard(address)
+        self._serving.keep(change.places)
         return ""
 
-    def _take_new_sockets(self, count: int) -> None:
-        if count:
-            with socket.socket(fileno=os.dup(NEW_SOCKETS)) as passage:
-                descriptors = socket.recv_fds(passage, 1, count)[1]
-            self._listen(descriptors)
+    def _take_new_sockets(self, places: Sequence[Place]) -> None:
+        with socket.socket(fileno=os.dup(NEW_SOCKETS)) as passage:
+            descriptors = socket.recv_fds(passage, 1, len(places))[1]
+        self._listen(descriptors, places)
 
-    def _listen(self, descriptors: Iterable[int]) -> None:
-        for descriptor in descriptors:
+    def _listen(self, descriptors: Iterable[int], places: Sequence[Place]) -> None:
+        for place, descriptor in zip(places, descriptors, strict=False):
             os.set_inheritable(descriptor, False)
             sock = socket.socket(fileno=descriptor)
             if self._ending:
                 sock.close()
             else:
-                self._addresses.add(self._serving.listen(sock))
+                self._serving.listen(sock, place)
 
     @property
     def _serving(self) -> Transfers:
