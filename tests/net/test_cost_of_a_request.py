@@ -39,6 +39,9 @@ descriptor that pointed at the file.
 PYTHON_CALLS = 235
 """The most functions of Python; some twenty of them are the profile's and the test reactor's own."""
 
+SHARED_PYTHON_CALLS = 260
+"""On a single port, where each packet finds its session by its client."""
+
 
 def client(port: int) -> None:
     """Read the file ``f`` again and again, each time from another port."""
@@ -128,5 +131,5 @@ def test_cost_of_a_request_on_a_single_port(counted):
     costs = counted(single_port=True)
     too_many = {name: count for name, count in costs.system.items() if count > SHARED.get(name, 0) * TRANSFERS}
     assert not too_many
-    assert costs.python <= PYTHON_CALLS * TRANSFERS
+    assert costs.python <= SHARED_PYTHON_CALLS * TRANSFERS
     assert costs.garbage == 0
