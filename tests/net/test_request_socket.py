@@ -19,9 +19,10 @@ from tftpd_tw.net import poll_loop, sockets
 from tftpd_tw.net.client import Client, Wishes
 from tftpd_tw.net.engine import to_socket_address
 from tftpd_tw.net.listener import Listener
-from tftpd_tw.net.request_socket import PACKETS_PER_TURN, RequestSocket
+from tftpd_tw.net.request_socket import RequestSocket
 from tftpd_tw.net.serving import Server, Terms
 from tftpd_tw.net.sockets import segment_control
+from tftpd_tw.net.watcher import PACKETS_PER_TURN
 from tftpd_tw.testing import RecordingObserver
 
 HOST = "127.0.0.1"
@@ -529,11 +530,11 @@ def test_room_for_many(reactor):
     before = room()
     port.open_session(port.address, Address(HOST, 1), Handler())
     most = int(pathlib.Path("/proc/sys/net/core/wmem_max").read_text())
-    assert room() >= min(sockets.SHARED_BUFFER, 2 * most) >= before
+    assert room() >= min(sockets.REQUEST_BUFFER, 2 * most) >= before
 
 
 @pytest.mark.parametrize("allowed", [True, False])
-def test_room_is_asked_for_in_both_ways(allowed):
+def test_room_is_asked_for(allowed):
     """Who may go beyond the system's limits does so; who may not gets what they allow."""
 
     class Options:
@@ -546,16 +547,14 @@ def test_room_is_asked_for_in_both_ways(allowed):
             return 212_992
 
         def setsockopt(self, level, option, value):
-            forced = {sockets.SO_RCVBUFFORCE: socket.SO_RCVBUF, sockets.SO_SNDBUFFORCE: socket.SO_SNDBUF}
             if level == socket.SOL_SOCKET:
-                if option in forced and not allowed:
+                if option == sockets.SO_SNDBUFFORCE and not allowed:
                     raise PermissionError(errno.EPERM, "x")
-                self.set[forced.get(option, option)] = value if option in forced else min(value, 425_984)
+                self.set[option] = value
 
     sock = Options()
     sockets.carry_sessions(sock)
-    room = sockets.SHARED_BUFFER if allowed else 425_984
-    assert sock.set == {socket.SO_RCVBUF: room, socket.SO_SNDBUF: room}
+    assert sock.set == {sockets.SO_SNDBUFFORCE if allowed else socket.SO_SNDBUF: sockets.REQUEST_BUFFER}
 
 
 @both_families

@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 from contextlib import closing
+from functools import partial
 
 import pytest
 from net_kit import content, packet, rrq, spoken, wrq
@@ -946,11 +947,17 @@ def test_an_answer_that_waits_is_no_silence(reactor):
     listener.close()
 
 
-def test_room_for_requests_that_wait():
-    """More than a usual socket has: a rack that is switched on asks at once."""
-    with plain_socket() as usual, sockets.bind_request_socket("127.0.0.1", 0) as sock:
+def inherited_socket():
+    """One that another program has bound."""
+    return sockets.adopt_request_socket(plain_socket().detach())
+
+
+@pytest.mark.parametrize("opened", [partial(sockets.bind_request_socket, "127.0.0.1", 0), inherited_socket])
+def test_room_for_requests_that_wait(opened):
+    """More than a usual socket has, whoever has opened it: a rack that is switched on asks at once."""
+    with plain_socket() as usual, opened() as sock:
         usual_room = usual.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
         most = int(pathlib.Path("/proc/sys/net/core/rmem_max").read_text())
         room = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
-        assert room >= min(2 * most, 2 * sockets.WAITING_REQUESTS)
+        assert room >= min(2 * most, 2 * sockets.REQUEST_BUFFER)
         assert room >= usual_room

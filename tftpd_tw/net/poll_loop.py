@@ -6,11 +6,10 @@ mostly follows within one. That saves, for each ACK, a turn of the reactor and t
 the reactor when nothing comes, when its slice of time is over, and when the reactor is woken: by a thread that
 has finished, or by a signal.
 
-Falling asleep and waking up is dear: 10 to 30 us of CPU and as much delay, most of all in a virtual machine. A
-client on a fast network answers sooner than that. So the loop looks again and again for some microseconds
-before it sleeps, for as long as that finds something: one lockstep client is served 2.3 times as fast for the same
-CPU. Clients that are farther away never pay off, and the loop stops trying but for one wait in sixty-four. Each
-look yields the CPU to whoever else wants it.
+Falling asleep and waking up costs more than a block does, in CPU and in delay, most of all in a virtual machine.
+A client on a fast network answers sooner than that. So the loop looks again and again for some microseconds before
+it sleeps, for as long as that finds something. Clients that are farther away never pay off, and the loop stops
+trying but for one wait in sixty-four. Each look yields the CPU to whoever else wants it.
 
 To the sockets the loop is a reactor: it has the four methods that they use.
 """
@@ -20,7 +19,7 @@ import select
 import time
 from typing import Any, Protocol
 
-from twisted.internet.interfaces import IReactorTime, IReadDescriptor
+from twisted.internet.interfaces import IReadDescriptor
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -87,11 +86,6 @@ class PollLoop:
         reactor.addReader(self)
 
     running = True
-
-    @property
-    def clock(self) -> IReactorTime:
-        """The reactor's."""
-        return IReactorTime(self._reactor)
 
     def fileno(self) -> int:
         """The loop's own descriptor, which is readable when one of its sockets is ready."""

@@ -35,11 +35,8 @@ from tftpd_tw.net.sockets import (
     name_of,
     unreachable_peers,
 )
-from tftpd_tw.net.watcher import Watcher
+from tftpd_tw.net.watcher import PACKETS_PER_TURN, Watcher
 from tftpd_tw.protocol.packets import MAX_REQUEST
-
-PACKETS_PER_TURN = 64
-"""Packets of a window taken before other sockets have their turn."""
 
 
 @implementer(IReadDescriptor, IWriteDescriptor, ISessionSocket)

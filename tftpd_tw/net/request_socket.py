@@ -44,12 +44,9 @@ from tftpd_tw.net.sockets import (
     source_control,
     unreachable_peers,
 )
-from tftpd_tw.net.watcher import Watcher
+from tftpd_tw.net.watcher import PACKETS_PER_TURN, Watcher
 from tftpd_tw.protocol.lifecycle import Burst
 from tftpd_tw.protocol.packets import MAX_REQUEST, Opcode
-
-PACKETS_PER_TURN = 64
-"""Packets taken before other sockets have their turn."""
 
 PACKETS_WHEN_LATE = 1024
 """Packets taken when a timer is due, which one of them may answer."""

@@ -33,17 +33,14 @@ SO_RCVBUFFORCE = 33
 Control = tuple[int, int, bytes]
 """A control message: level, kind, content."""
 
-WAITING_REQUESTS = 4 << 20
-"""Bytes of memory for requests that wait while others are served: for some 5000, where the usual 208 KiB are full
-with 270, and a rack that is switched on sends more at once.
+REQUEST_BUFFER = 4 << 20
+"""Bytes of memory for what waits in a request socket: some 5000 requests, where the usual 208 KiB are full with
+270, and a rack that is switched on sends more at once. The same for what many transfers on one port send. Without
+CAP_NET_ADMIN it gets no more than ``net.core.rmem_max`` and ``wmem_max`` allow.
 """
 
 COALESCED = 65535
 """The most that the kernel hands over in one piece."""
-
-SHARED_BUFFER = 4 << 20
-"""Bytes that may wait in a socket of many transfers, each way. Without CAP_NET_ADMIN it gets no more than
-``net.core.rmem_max`` and ``wmem_max`` allow."""
 
 ANY_PORT = range(0)
 """The port that a transfer gets is the kernel's choice."""
@@ -103,12 +100,11 @@ def bind_request_socket(
     try:
         if family is socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, host != "::")
-        _tell_destination(sock)
+        _prepare(sock)
         if shared:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if interface is not None:
             sock.setsockopt(socket.SOL_SOCKET, SO_BINDTODEVICE, interface.encode() + b"\0")
-        widen(sock)
         if beside:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind(_with_scope(host, port))
@@ -118,13 +114,6 @@ def bind_request_socket(
         sock.close()
         raise
     return sock
-
-
-def widen(sock: socket.socket) -> None:
-    """Make room for :data:`WAITING_REQUESTS`: as much as the system's ``net.core.rmem_max`` allows, or all of it
-    with the right to pass over that (CAP_NET_ADMIN).
-    """
-    _enlarge(sock, socket.SO_RCVBUF, SO_RCVBUFFORCE, WAITING_REQUESTS)
 
 
 def adopt_request_socket(descriptor: int) -> socket.socket:
@@ -142,12 +131,13 @@ def adopt_request_socket(descriptor: int) -> socket.socket:
         raise ValueError("it is no UDP socket that is bound to a port")
     sock.setblocking(False)
     sock.set_inheritable(False)
-    _tell_destination(sock)
+    _prepare(sock)
     return sock
 
 
-def _tell_destination(sock: socket.socket) -> None:
-    """Have each packet come with the address that it was sent to."""
+def _prepare(sock: socket.socket) -> None:
+    """Have room for many requests, and each come with the address that it was sent to."""
+    _enlarge(sock, socket.SO_RCVBUF, SO_RCVBUFFORCE)
     if sock.family is socket.AF_INET6:
         sock.setsockopt(socket.IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
         if sock.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY):
@@ -219,16 +209,16 @@ def carry_sessions(sock: socket.socket) -> None:
     for family in {sock.family, socket.AF_INET}:
         for option in _FOR_SESSIONS[family]:
             sock.setsockopt(*option)
-    for kind, forced in ((socket.SO_RCVBUF, SO_RCVBUFFORCE), (socket.SO_SNDBUF, SO_SNDBUFFORCE)):
-        if sock.getsockopt(socket.SOL_SOCKET, kind) < SHARED_BUFFER:
-            _enlarge(sock, kind, forced, SHARED_BUFFER)
+    _enlarge(sock, socket.SO_SNDBUF, SO_SNDBUFFORCE)
 
 
-def _enlarge(sock: socket.socket, kind: int, forced: int, size: int) -> None:
-    """Ask for ``size`` bytes, of whatever limit if we may, else as much as there may be."""
+def _enlarge(sock: socket.socket, kind: int, forced: int) -> None:
+    """Ask for :data:`REQUEST_BUFFER`, of whatever limit if we may, else as much as there may be."""
+    if sock.getsockopt(socket.SOL_SOCKET, kind) >= REQUEST_BUFFER:
+        return
     for option in (forced, kind):
         with suppress(OSError):
-            sock.setsockopt(socket.SOL_SOCKET, option, size)
+            sock.setsockopt(socket.SOL_SOCKET, option, REQUEST_BUFFER)
             return
 
 

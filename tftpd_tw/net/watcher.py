@@ -2,6 +2,9 @@
 
 from typing import Any, Protocol
 
+PACKETS_PER_TURN = 64
+"""Packets that a socket takes before others have their turn."""
+
 
 class Watcher(Protocol):
     """Says when a descriptor is ready."""

@@ -28,17 +28,16 @@ class SendBuffer:
         "_blksize",
         "_burst_blocks",
         "_fetched",
-        "_modulus",
         "_netascii",
         "_older",
         "_older_base",
-        "_origin",
         "_size",
         "_view",
         "ended",
         "final",
         "length",
         "ready",
+        "wire",
     )
 
     def __init__(self, agreed: Agreed, size: int | None, text: bool) -> None:
@@ -48,8 +47,8 @@ class SendBuffer:
         :param text: encode as netascii
         """
         self._blksize = agreed.blksize
-        self._modulus = agreed.rollover.modulus
-        self._origin = agreed.rollover.value
+        self.wire = agreed.rollover.wire
+        """The number that stands for a block on the wire."""
         self._burst_blocks = max(1, min(MAX_BURST_BLOCKS, MAX_BURST_BYTES // (agreed.blksize + HEADER_SIZE)))
         self._netascii = text
         self._size = size
@@ -110,10 +109,6 @@ class SendBuffer:
             # The last block is shorter than the others, maybe empty.
             self.ready += 1
             self.final = self.ready
-
-    def wire(self, block: int) -> int:
-        """The number that stands for ``block`` on the wire."""
-        return block if block < 65536 else (block - self._origin) % self._modulus + self._origin
 
     def bursts(self, first: int, last: int) -> list[Burst]:
         """Blocks ``first`` to ``last`` as DATA, each burst as much as one system call can send."""
