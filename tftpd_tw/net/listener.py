@@ -59,7 +59,10 @@ class Listener:
         :param single_port: transfers stay on it, instead of having a port each
         :raises OSError: it is taken, not allowed, or not an address of this host
         """
-        socket = self._server.engine.listen(host, port, self, single_port)
+        return self.add(self._server.engine.listen(host, port, self, single_port))
+
+    def add(self, socket: IRequestSocket) -> IRequestSocket:
+        """Have a request port too that has been opened for this listener."""
         self._sockets.append(socket)
         return socket
 

@@ -181,25 +181,20 @@ class ReactorEngine:
         self._watcher: Watcher = reactor if watcher is None else watcher
         self._ports = ports
         self.clock = IReactorTime(reactor)
-        self._adopted: dict[tuple[str, int], socket.socket] = {}
         self._path_mtus = PathMTUs(self.clock)
 
     def close(self) -> None:
         """Nothing is open but the sockets, which their users close."""
 
-    def adopt(self, sock: socket.socket) -> Address:
-        """Have :meth:`listen` use ``sock`` for the address that it is bound to, and return that address.
-
-        For a socket that somebody else has opened: before root was given up, or in another process.
+    def adopt(self, sock: socket.socket, handler: IRequestHandler, single_port: bool = False) -> RequestSocket:
+        """A request port on ``sock``, which somebody else has opened: before root was given up, or in another
+        process.
         """
-        address = from_socket_address(sock.getsockname())
-        self._adopted[address.host, address.port] = sock
-        return address
+        return RequestSocket(sock, self._watcher, handler, single_port)
 
     def listen(self, host: str, port: int, handler: IRequestHandler, single_port: bool = False) -> RequestSocket:
         """Open a request port."""
-        sock = self._adopted.pop((host, port), None) or bind_request_socket(host, port)
-        return RequestSocket(sock, self._watcher, handler, single_port)
+        return self.adopt(bind_request_socket(host, port), handler, single_port)
 
     def open_session(self, local: Address, peer: Address, handler: ISessionHandler) -> SessionSocket:
         """A socket for one transfer."""

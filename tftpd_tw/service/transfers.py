@@ -178,8 +178,7 @@ class Transfers:
 
     def listen(self, sock: socket.socket, place: Place) -> Address:
         """Take requests from ``sock`` too, which it takes over; where that is bound."""
-        host, port, _ = self._engine.adopt(sock)
-        opened = self._listener.open(host, port, single_port=place.single_port)
+        opened = self._listener.add(self._engine.adopt(sock, self._listener, place.single_port))
         self._ports.append((place, opened))
         address: Address = opened.address
         return address
