@@ -7,7 +7,9 @@ count that grows is a regression, whatever the machine.
 import sys
 import threading
 from collections import Counter
+from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from net_kit import content, rrq
@@ -16,8 +18,13 @@ from twisted.internet.defer import maybeDeferred
 
 from tftpd_tw.backends.directory import DirectoryBackend
 from tftpd_tw.net import poll_loop
+from tftpd_tw.net.engine import IEngine
 from tftpd_tw.net.listener import Listener
 from tftpd_tw.net.serving import Server
+from tftpd_tw.policy.limits import Limits
+from tftpd_tw.service.config_reader import Sources
+from tftpd_tw.service.folders import Folders
+from tftpd_tw.service.treatment import make_bounds, make_server
 
 BLOCKS = 640
 BLKSIZE = 1428
@@ -39,9 +46,51 @@ def client(port: int, windowsize: int, sizes: list[int]) -> None:
                 sock.sendto(b"\0\4" + block.to_bytes(2, "big"), server)
 
 
-def cost(tmp_path, engine: str, windowsize: int) -> tuple[Counter[str], int]:
-    """System calls by name, and Python calls, of one transfer of :data:`BLOCKS` blocks."""
-    (tmp_path / "f").write_bytes(content(BLOCKS * BLKSIZE - 1))
+def plain(engine: IEngine, root: Path) -> tuple[Server, Callable[[], None]]:
+    """A server of a folder, and what closes that."""
+    backend = DirectoryBackend(root, run_blocking=maybeDeferred)
+    return Server(engine, backend), backend.close
+
+
+SETTINGS = """
+filesystem:
+  root: {root}
+  fallback_roots: [{root}]
+  ignore_case: true
+security:
+  denied_clients: [192.0.2.0/24, 198.51.100.0/24]
+  denied_patterns: ["*.key"]
+  rules:
+    - {{name: ours, action: allow, clients: [127.0.0.0/8], paths: ["*"]}}
+  longest_transfer: 1h
+  slowest_rate: 1
+clients:
+  profiles:
+    - {{name: rack, clients: [127.0.0.0/8], timeout: 2}}
+"""
+
+
+def configured(engine: IEngine, root: Path) -> tuple[Server, Callable[[], None]]:
+    """The same by a file of settings that has something of everything."""
+    file = root / "tftpd.yaml"
+    file.write_text(SETTINGS.format(root=root))
+    sources = Sources()
+    sources.add_file(str(file))
+    configuration = sources.configuration()
+    folders = Folders(configuration, maybeDeferred, engine.clock, {})
+    limits = Limits(make_bounds(configuration))
+    return make_server(engine, folders.backend, configuration, [], limits), folders.close
+
+
+def cost(
+    tmp_path: Path,
+    engine: str,
+    windowsize: int,
+    blocks: int = BLOCKS,
+    make: Callable[[IEngine, Path], tuple[Server, Callable[[], None]]] = plain,
+) -> tuple[Counter[str], int]:
+    """System calls by name, and Python calls, of one transfer."""
+    (tmp_path / "f").write_bytes(content(blocks * BLKSIZE - 1))
     calls: Counter[str] = Counter()
     python = 0
 
@@ -53,12 +102,9 @@ def cost(tmp_path, engine: str, windowsize: int) -> tuple[Counter[str], int]:
             calls[argument.__name__] += 1
 
     sizes: list[int] = []
-    with (
-        closing(PollReactor(engine)) as reactor,
-        closing(backend := DirectoryBackend(tmp_path, run_blocking=maybeDeferred)),
-    ):
-        assert backend
-        listener = Listener(Server(reactor.engine, backend))
+    with closing(PollReactor(engine)) as reactor:
+        server, close = make(reactor.engine, tmp_path)
+        listener = Listener(server)
         port = listener.listen("127.0.0.1", 0).port
         thread = threading.Thread(target=client, args=(port, windowsize, sizes))
         thread.start()
@@ -69,8 +115,9 @@ def cost(tmp_path, engine: str, windowsize: int) -> tuple[Counter[str], int]:
             sys.setprofile(None)
         thread.join(PATIENCE)
         listener.close()
-    assert len(sizes) == BLOCKS
-    assert sum(sizes) == BLOCKS * BLKSIZE - 1
+        close()
+    assert len(sizes) == blocks
+    assert sum(sizes) == blocks * BLKSIZE - 1
     return calls, python
 
 
@@ -101,3 +148,15 @@ def test_python_calls_of_a_window(tmp_path, windowsize):
     """The path of a window is some two dozen functions, however many blocks are in it."""
     _, python = cost(tmp_path, "poll", windowsize)
     assert python <= BLOCKS / windowsize * 30 + 400
+
+
+@pytest.mark.parametrize("windowsize", [1, 16])
+def test_settings_cost_a_block_nothing(tmp_path, monkeypatch, windowsize):
+    """Rules, limits, names and profiles are asked once for each request, and not again."""
+    monkeypatch.setattr(poll_loop, "SPIN", 0)
+
+    def of_a_window(make):
+        counts = [cost(tmp_path, "poll", windowsize, blocks, make)[1] for blocks in (BLOCKS, 3 * BLOCKS)]
+        return (counts[1] - counts[0]) / (2 * BLOCKS / windowsize)
+
+    assert of_a_window(configured) <= of_a_window(plain) * 1.03
