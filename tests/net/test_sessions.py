@@ -447,6 +447,20 @@ def test_full_buffer_and_a_later_window():
     assert world.quiet(0.002) == "D3/512 D4/512"
 
 
+def test_full_buffer_and_the_rest_of_a_window():
+    """Content that comes after the first part of a window waits behind it, and nothing is lost (C135, F25)."""
+    reads = Waiting()
+    world = World(lambda _: CountingReader(content(20_000), read=reads))
+    world.ask(rrq(windowsize=4))
+    world.tell("A0")
+    (socket,) = world.sessions
+    socket.full = True
+    reads.deferreds[0].callback(content(1024))
+    reads.deferreds[1].callback(content(1024))
+    socket.drained()
+    assert world.quiet(0.002) == "D1/512 D2/512 D3/512 D4/512"
+
+
 def test_full_buffer_for_ever():
     """A socket that never has room is a client that vanished, and leaves nothing behind (C089, F25)."""
     world = World({b"f": content(20_000)})

@@ -250,8 +250,7 @@ class ServedTransfer:
 
     def busy(self) -> bool:
         """Whether it is getting on, so that another request from the same port must not end it (rule C096)."""
-        session = self._session
-        return session is not None and bool(session.machine.busy(self._clock.seconds()))
+        return self._session is not None and self._session.busy()
 
     @property
     def done(self) -> bool:

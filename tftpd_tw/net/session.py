@@ -27,7 +27,7 @@ from tftpd_tw.protocol.errors import TFTPError, UnknownTID
 from tftpd_tw.protocol.events import Ended, Read, Write
 from tftpd_tw.protocol.lifecycle import Burst, Machine, State
 from tftpd_tw.protocol.opening import Asking, Proceed
-from tftpd_tw.protocol.packets import HEADER_SIZE, MAX_REQUEST, Opcode, encode_failure
+from tftpd_tw.protocol.packets import HEADER_SIZE, MAX_REQUEST, Opcode, encode_failure, header
 from tftpd_tw.protocol.receiving import Receiver
 from tftpd_tw.protocol.sending import Sender
 
@@ -37,8 +37,21 @@ STRANGER_INTERVAL = 1.0
 BURSTS_PER_TURN = 2
 """A larger window leaves in slices, between which other sessions have their turn; 64 blocks of 1428 are one."""
 
+TICK = 1e-6
+"""Seconds; a timer that fires sooner might find the clock where it was."""
+
 SHORT_PACKET = 256
 """Bytes that are read of an ACK or an ERROR; a longer text is cut, and a larger buffer would cost 0.4 us."""
+
+
+def queued(waiting: list[Burst], newer: list[Burst]) -> list[Burst]:
+    """What is still to be sent of bursts that wait and ``newer`` ones: both, where those go on with the next
+    block, since a window's content may come in parts. Otherwise they start where the peer is, and older ones are
+    loss.
+    """
+    last = waiting[-1][-2:][0]
+    follows = newer[0][0] == header(Opcode.DATA.value, int.from_bytes(last[2:HEADER_SIZE], "big") + 1 & 0xFFFF)
+    return waiting + newer if follows else newer
 
 
 @implementer(ISessionHandler)
@@ -68,7 +81,7 @@ class Session(DatagramProtocol):
         self.peer = peer
         self._engine = engine
         self._clock = engine.clock
-        self._seconds = engine.clock.seconds
+        self._seconds: Callable[[], float] = engine.clock.seconds
         self._content: Any = content
         self._peer = to_socket_address(peer)
         self._settling = False
@@ -95,7 +108,7 @@ class Session(DatagramProtocol):
     def start(self) -> None:
         """Begin."""
         self._expect()
-        self.machine.start(self._clock.seconds())
+        self.machine.start(self._seconds())
         self._settle()
 
     # What the engine calls
@@ -152,8 +165,12 @@ class Session(DatagramProtocol):
 
     def repeat_opening(self) -> None:
         """The client sent its request again."""
-        self.machine.repeat_opening(self._clock.seconds())
+        self.machine.repeat_opening(self._seconds())
         self._settle()
+
+    def busy(self) -> bool:
+        """Whether it is getting on, so that another request from the same port must not end it (rule C096)."""
+        return bool(self.machine.busy(self._seconds()))
 
     # The three moves
 
@@ -192,14 +209,13 @@ class Session(DatagramProtocol):
         if self.first_sent_at is None:
             self.first_sent_at = self._clock.seconds()
         if self._unsent and self.machine.state is not State.ENDED:
-            # Not all has left yet. The newest bursts start where the peer is: older ones are loss by now. An ERROR
-            # does not wait behind slices that nobody needs any more.
-            self._unsent = bursts
+            # Not all has left yet. An ERROR does not wait behind slices that nobody needs any more.
+            self._unsent = queued(self._unsent, bursts)
             return
-        now, later = bursts, []
-        if len(bursts) > BURSTS_PER_TURN:
-            now, later = bursts[:BURSTS_PER_TURN], bursts[BURSTS_PER_TURN:]
-        unsent = self.transport.send(now, self._peer) + later
+        if len(bursts) <= BURSTS_PER_TURN:
+            unsent = self.transport.send(bursts, self._peer)
+        else:
+            unsent = self.transport.send(bursts[:BURSTS_PER_TURN], self._peer) + bursts[BURSTS_PER_TURN:]
         if unsent:
             self._unsent = unsent
             self.transport.wait_writable()
@@ -218,16 +234,16 @@ class Session(DatagramProtocol):
                 return
             # Not reset(), which looks for the call among all that wait: 5 us with 50 sessions, and more with more.
             self._timer.cancel()
-        self._timer = self._clock.callLater(max(0.0, deadline - self._clock.seconds()), self._timer_fired)
+        self._timer = self._clock.callLater(max(TICK, deadline - self._seconds()), self._timer_fired)
         self._timer_at = deadline
 
     def _timer_fired(self) -> None:
         self._timer = None
         deadline = self.machine.deadline
-        if deadline is not None and self._clock.seconds() >= deadline:
+        if deadline is not None and self._seconds() >= deadline:
             # What was answered while this process had to wait must not be repeated.
             self.receive()
-        self.machine.timer_fired(self._clock.seconds())
+        self.machine.timer_fired(self._seconds())
         self._settle()
 
     # The content
@@ -243,7 +259,7 @@ class Session(DatagramProtocol):
         except Exception as error:
             self.machine.fail(as_error(error))
             return
-        self.machine.blocks_read(data, self._clock.seconds())
+        self.machine.blocks_read(data, self._seconds())
 
     def _checked(self, data: Buffer) -> Buffer:
         """Count it; a backend that gives anything but bytes has failed here, and not in the machine."""
@@ -251,7 +267,7 @@ class Session(DatagramProtocol):
         return data
 
     def _read_later(self, data: Buffer) -> None:
-        self.machine.blocks_read(data, self._clock.seconds())
+        self.machine.blocks_read(data, self._seconds())
         self._settle()
 
     def _write(self, event: Write) -> None:
@@ -280,7 +296,7 @@ class Session(DatagramProtocol):
 
     def _written(self) -> None:
         self._stored = self._publishing
-        self.machine.blocks_written(self._clock.seconds())
+        self.machine.blocks_written(self._seconds())
 
     def _written_later(self, _: object) -> None:
         if self.machine.state is not State.ENDED:
@@ -335,7 +351,7 @@ class Session(DatagramProtocol):
         self._settle()
 
     def _proceed(self, event: Proceed) -> None:
-        now = self._clock.seconds()
+        now = self._seconds()
         self.machine = event.machine
         self._expect()
         self.machine.start(now)

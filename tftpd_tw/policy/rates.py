@@ -18,6 +18,9 @@ from tftpd_tw.policy.recent import Recent
 CREDIT = 0.05
 """Seconds of a rate that can be saved up."""
 
+PIECE = 0.01
+"""Seconds of a rate that leave in one piece, at least a packet: smaller ones would cost a system call each."""
+
 SHORTEST_DELAY = 0.001
 """Seconds; a shorter wait is none. What it would have been is added to the next one."""
 
@@ -37,9 +40,10 @@ class Rates:
 class _Book:
     """One rate, and the time up to which it is booked."""
 
-    __slots__ = ("_booked", "_seconds_per_byte")
+    __slots__ = ("_booked", "_seconds_per_byte", "rate")
 
     def __init__(self, rate: float) -> None:
+        self.rate = rate
         self._seconds_per_byte = 1.0 / rate
         self._booked = 0.0
 
@@ -55,10 +59,12 @@ class _Book:
 class Throttle:
     """Spaces the bursts of one transfer."""
 
-    __slots__ = ("_books",)
+    __slots__ = ("_books", "piece")
 
     def __init__(self, *books: _Book) -> None:
         self._books = books
+        self.piece = PIECE * min(book.rate for book in books)
+        """Bytes that a burst should not exceed, for the lowest rate to be kept at any moment."""
 
     def delay(self, size: int, now: float) -> float:
         """Seconds from ``now`` until a burst of ``size`` bytes of payload may leave; 0.0 for at once. It is
