@@ -13,7 +13,8 @@ from zope.interface import implementer
 
 from tftpd_tw.interfaces import Address, Direction, Request
 from tftpd_tw.net.engine import IRequestHandler, IRequestSocket
-from tftpd_tw.net.serving import ServedTransfer, Server
+from tftpd_tw.net.served_transfer import ServedTransfer
+from tftpd_tw.net.serving import Server
 from tftpd_tw.protocol.errors import IllegalOperation, ServerStopping
 from tftpd_tw.protocol.options import announced_size
 from tftpd_tw.protocol.packets import Opcode, ReadRequest, WriteRequest, decode
