@@ -1,6 +1,7 @@
 """A slow switch port between server and client: windows that lose their ends, and what becomes of them."""
 
 import pytest
+from bench import numbered, server_of_read
 from lossy import SlowPort, Transfer, Wire
 
 from tftpd_tw.protocol import pacing
@@ -85,3 +86,16 @@ def test_ends_that_are_lost_now_and_then_are_forgiven() -> None:
         pace.end_lost()
         pace.end_kept()
     assert pace.over
+
+
+def test_content_that_comes_during_a_pause_waits_behind_what_waits() -> None:
+    """A window whose content comes in parts leaves whole, and each block once."""
+    bench = server_of_read(numbered(33), windowsize=16, chunk=6 * 512)
+    bench.start()
+    assert isinstance(bench.end.machine, Sender)
+    bench.end.machine._pace = pace = Pace(16)
+    for _ in range(ENDS_LOST):
+        pace.end_lost()
+    assert pace.gap
+    said = [bench.gets("A0"), *(words for _, words in bench.wait(0.05))]
+    assert " ".join(said).split()[:16] == [f"D{number}" for number in range(1, 17)]

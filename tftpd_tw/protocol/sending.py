@@ -339,7 +339,10 @@ class Sender(Machine):
 
     def _send(self, first: int, last: int, now: float) -> None:
         """Put blocks ``first`` to ``last`` into bursts; all, or the first slice while the rest waits."""
-        pace, self._later = self._pace, None
+        pace, later = self._pace, self._later
+        self._later = None
+        if later is not None and first == later[1] + 1:
+            first = later[0]  # content that came during a pause goes behind what waits for the end of it
         if pace is not None and pace.gap:
             if now < self._flight_at + pace.gap:
                 self._later = (first, last)
