@@ -98,7 +98,13 @@ def test_a_new_environment(wheel: Path, tmp_path: Path) -> None:
     (packages,) = (home / "lib").glob("python*/site-packages")
     assert (packages / "twisted" / "plugins" / "__init__.py").exists()
     result = subprocess.run(
-        [binaries / "twistd", "tftpd"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+        [binaries / "twistd", "tftpd"],
+        cwd=tmp_path,
+        env=clean,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert result.returncode != 0
     assert "Unknown command: tftpd" in result.stdout + result.stderr
