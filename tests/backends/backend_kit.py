@@ -1,12 +1,15 @@
 """What the tests of the backends share: requests, threads that wait to be told, Deferreds unpacked."""
 
+import errno
 import os
 from typing import Any
 
+import pytest
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from tftpd_tw.backends.confined import Root
 from tftpd_tw.interfaces import Address, Direction, Request
 from tftpd_tw.protocol.packets import Mode
 
@@ -98,6 +101,18 @@ def store(backend: Any, name: bytes, content: bytes, size: int | None = None) ->
     except BaseException:
         result_of(writer.cancel())
         raise
+
+
+def not_cached(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the kernel say of every name that it would have to ask a disk; so a thread has to."""
+    real = Root.open_file
+
+    def open_file(self: Root, components: Any, flags: int, *, cached_only: bool = False) -> int:
+        if cached_only:
+            raise BlockingIOError(errno.EAGAIN, "not in the cache")
+        return real(self, components, flags)
+
+    monkeypatch.setattr(Root, "open_file", open_file)
 
 
 def tree(top: Any) -> dict[str, bytes | None]:

@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 from backend_kit import Threads, open_descriptors
+from lacking import lacking
 from twisted.logger import globalLogPublisher
 
 from tftpd_tw.backends.confined import Root
@@ -66,6 +67,6 @@ def tiny_disk(tmp_path):
     try:
         subprocess.run(command, check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError):
-        pytest.skip("a file system cannot be mounted here")
+        lacking("a file system cannot be mounted here")
     yield where
     subprocess.run(["umount", str(where)], check=True)

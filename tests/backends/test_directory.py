@@ -1,6 +1,5 @@
 """The directory backend: what clients can and cannot do to the files beneath a root."""
 
-import errno
 import os
 import socket
 import stat
@@ -11,6 +10,7 @@ from backend_kit import (
     at_once,
     failure_of,
     fetch,
+    not_cached,
     not_yet,
     open_descriptors,
     read_all,
@@ -20,11 +20,11 @@ from backend_kit import (
     tree,
     write_request,
 )
+from lacking import lacking
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
 from zope.interface.verify import verifyObject
 
-from tftpd_tw.backends import confined
 from tftpd_tw.backends.directory import DirectoryBackend
 from tftpd_tw.backends.shared_files import SharedFiles
 from tftpd_tw.backends.uploading import UploadPolicy
@@ -65,18 +65,6 @@ def open_backend(request, top):
     yield open_backend
     for backend in opened:
         backend.close()
-
-
-def not_cached(monkeypatch):
-    """Let the kernel say of every name that it would have to ask a disk."""
-    real = confined.Root.open_file
-
-    def open_file(self, components, flags, *, cached_only=False):
-        if cached_only:
-            raise BlockingIOError(errno.EAGAIN, "not in the cache")
-        return real(self, components, flags)
-
-    monkeypatch.setattr(confined.Root, "open_file", open_file)
 
 
 def test_interfaces(open_backend, threads):
@@ -207,7 +195,7 @@ def test_a_name_the_kernel_knows_needs_no_thread(top, threads):
     backend = DirectoryBackend(top, run_blocking=threads)
     if backend._root.walking:
         backend.close()
-        pytest.skip("this kernel has no openat2")
+        lacking("this kernel has no openat2")
     reader = backend.open_read(read_request(b"f"))
     assert not isinstance(reader, Deferred)
     assert threads.jobs == []

@@ -5,6 +5,7 @@ import os
 
 import pytest
 from backend_kit import Threads, read_request, result_of
+from lacking import lacking
 from twisted.internet.task import Clock
 
 from tftpd_tw.backends import reading
@@ -195,9 +196,10 @@ def thread_reads_of_a_cold_file(path, read_ahead):
     return jobs
 
 
-@pytest.mark.skipif(not hasattr(os, "posix_fadvise"), reason="no way to make a file cold")
 def test_a_real_disk(path):
     """The same with the kernel's own page cache."""
+    if not hasattr(os, "posix_fadvise"):
+        lacking("no way to make a file cold")
     windows = -(-SIZE // (8 * PAGE))
     if thread_reads_of_a_cold_file(path, 0) < windows // 2:
         pytest.skip("what is in the temporary directory stays in memory")

@@ -5,6 +5,7 @@ import os
 
 import pytest
 from backend_kit import Threads, failure_of, not_yet, read_all, result_of
+from lacking import lacking
 from twisted.internet.defer import Deferred
 from zope.interface.verify import verifyObject
 
@@ -156,7 +157,7 @@ def test_memory_is_read_in_place():
     try:
         path = os.open("/dev/shm", os.O_TMPFILE | os.O_RDWR)
     except OSError:
-        pytest.skip("there is no /dev/shm")
+        lacking("there is no /dev/shm")
     os.write(path, CONTENT)
     assert lives_in_memory(path)
     threads = Threads()

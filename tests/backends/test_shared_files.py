@@ -11,6 +11,7 @@ from backend_kit import (
     at_once,
     failure_of,
     fetch,
+    not_cached,
     not_yet,
     open_descriptors,
     read_all,
@@ -18,6 +19,7 @@ from backend_kit import (
     result_of,
     store,
 )
+from lacking import lacking
 from twisted.internet.defer import fail, maybeDeferred
 from twisted.internet.task import Clock
 from zope.interface.verify import verifyObject
@@ -63,7 +65,7 @@ def make_world(top):
         world = World(top, run_blocking, **limits)
         worlds.append(world)
         if world.backend._root.walking:
-            pytest.skip("this kernel has no openat2: see test_threads_that_opened_it_for_several")
+            lacking("this kernel has no openat2: see test_threads_that_opened_it_for_several")
         return world
 
     yield make_world
@@ -110,18 +112,6 @@ def as_nobody():
         yield
     finally:
         os.seteuid(was)
-
-
-def never_cached(monkeypatch):
-    """Every name has to be looked for by a thread."""
-    real = confined.Root.open_file
-
-    def open_file(self, components, flags, *, cached_only=False):
-        if cached_only:
-            raise BlockingIOError(errno.EAGAIN, "not in the cache")
-        return real(self, components, flags)
-
-    monkeypatch.setattr(confined.Root, "open_file", open_file)
 
 
 def make_hot(world, name):
@@ -264,7 +254,7 @@ def test_names_and_backends_share(world, top):
 
 def test_threads_that_opened_it_for_several(make_world, threads, monkeypatch):
     """Where each name is looked for by a thread, one of what they bring is kept and the others are closed."""
-    never_cached(monkeypatch)
+    not_cached(monkeypatch)
     world = make_world(threads)
     waiting = [world.backend.open_read(read_request(b"image")) for _ in range(5)]
     threads.run()
@@ -278,7 +268,7 @@ def test_threads_that_opened_it_for_several(make_world, threads, monkeypatch):
 
 def test_what_nobody_waits_for_is_idle(make_world, threads, monkeypatch):
     """A file whose client gave up while a thread opened it counts as unused."""
-    never_cached(monkeypatch)
+    not_cached(monkeypatch)
     world = make_world(threads, most_idle=0)
     waiting = world.backend.open_read(read_request(b"image"))
     waiting.cancel()
@@ -289,7 +279,7 @@ def test_what_nobody_waits_for_is_idle(make_world, threads, monkeypatch):
 
 def test_what_comes_after_close_is_not_kept(make_world, threads, monkeypatch):
     """A file that a thread brings after the backend was closed belongs to its reader alone."""
-    never_cached(monkeypatch)
+    not_cached(monkeypatch)
     world = make_world(threads)
     waiting = world.backend.open_read(read_request(b"image"))
     world.backend.close()
@@ -374,7 +364,7 @@ def test_a_file_that_may_not_be_read_any_more(known, top):
 def test_an_owner_that_changed(known, top):
     """C032: another owner counts from the next request on."""
     if os.geteuid() != 0:
-        pytest.skip("only root gives files away")
+        lacking("only root gives files away")
     (top / "f").chmod(0o600)
     os.chown(top / "f", 65534, 65534)
     with as_nobody():

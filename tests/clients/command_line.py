@@ -3,13 +3,11 @@
 tftp-hpa exits with 0 whatever happens, so only the files count.
 """
 
-import os
-import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
 from attrs import frozen
+from lacking import need
 
 SECONDS = 60
 """For one transfer; all of them take much less."""
@@ -33,6 +31,8 @@ class Client:
     """One client; ``options`` are those of its own command line."""
 
     program = ""
+    package = ""
+    """The Debian package that has it."""
     converts_netascii = True
     """It translates line ends; else it hands over and takes what is on the wire."""
 
@@ -55,7 +55,7 @@ class Client:
         raise NotImplementedError
 
     def _run(self, arguments: list[str]) -> int:
-        command = [_installed(self.program), *arguments]
+        command = [need(self.program, self.package), *arguments]
         return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=SECONDS).returncode
 
     def __str__(self) -> str:
@@ -66,6 +66,7 @@ class Curl(Client):
     """curl; always asks for tsize, blksize and timeout unless told not to."""
 
     program = "curl"
+    package = "curl"
     converts_netascii = False
 
     def get_arguments(self, server: Server, remote: str, local: Path, netascii: bool) -> list[str]:
@@ -81,6 +82,7 @@ class Hpa(Client):
     """tftp-hpa; no options at all."""
 
     program = "tftp"
+    package = "tftp-hpa"
 
     def get_arguments(self, server: Server, remote: str, local: Path, netascii: bool) -> list[str]:
         return self._arguments(server, netascii, "get", remote, str(local))
@@ -97,6 +99,7 @@ class Atftp(Client):
     """atftp; the one with windowsize."""
 
     program = "atftp"
+    package = "atftp"
 
     @classmethod
     def asking(cls, **options: int) -> "Atftp":
@@ -117,6 +120,7 @@ class Busybox(Client):
     """busybox tftp; octet only."""
 
     program = "busybox"
+    package = "busybox"
 
     def get_arguments(self, server: Server, remote: str, local: Path, netascii: bool) -> list[str]:
         return self._arguments(server, "-g", remote, local)
@@ -126,13 +130,3 @@ class Busybox(Client):
 
     def _arguments(self, server: Server, direction: str, remote: str, local: Path) -> list[str]:
         return ["tftp", direction, "-r", remote, "-l", str(local), *self.options, server.host, str(server.port)]
-
-
-def _installed(program: str) -> str:
-    path = shutil.which(program)
-    if path is None:
-        missing = f"the client {program} is not installed"
-        if os.environ.get("CI") == "true":
-            pytest.fail(missing)
-        pytest.skip(missing)
-    return path

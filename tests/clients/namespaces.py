@@ -1,11 +1,10 @@
 """Networks of the test's own: namespaces of the kernel, wires between them, and sockets in any of them.
 
-Whoever may not make them, or lacks the tools, has these tests skipped.
+Whoever may not make them, or lacks the tools, has these tests skipped, and on CI failed.
 """
 
 import ctypes
 import os
-import shutil
 import socket
 import subprocess
 import threading
@@ -14,7 +13,7 @@ from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
-import pytest
+from lacking import lacking, need
 from running import PATIENCE
 
 _numbers = count(1)
@@ -69,14 +68,14 @@ class Namespaces:
 
     @contextmanager
     def made(self) -> Iterator["Namespaces"]:
-        """While they are there; where a command in it fails, the test is skipped."""
+        """While they are there; where a command in it fails, such networks are lacking."""
         try:
             for host, name in self._names.items():
                 _run("ip", "netns", "add", name)
                 self.run(host, "ip", "link", "set", "lo", "up")
             yield self
         except subprocess.CalledProcessError as error:
-            pytest.skip(f"such a network cannot be made here: {error.stderr.strip()}")
+            lacking(f"such a network cannot be made here: {error.stderr.strip()}")
         finally:
             for name in self._names.values():
                 subprocess.run(["ip", "netns", "delete", name], capture_output=True, timeout=PATIENCE)
@@ -84,21 +83,12 @@ class Namespaces:
 
 @contextmanager
 def namespaces(*hosts: str) -> Iterator[Namespaces]:
-    """Hosts without any wire yet, for a fixture to connect; skips the test where they cannot be had."""
+    """Hosts without any wire yet, for a fixture to connect."""
     if os.geteuid() != 0:
-        pytest.skip("network namespaces need root")
+        lacking("network namespaces need root")
     need("ip", "iproute2")
     with Namespaces(*hosts).made() as made:
         yield made
-
-
-def need(program: str, package: str) -> None:
-    """Skip the test without that program, which is a failure where all are to be run."""
-    if shutil.which(program) is None:
-        missing = f"{program} of the package {package} is not installed"
-        if os.environ.get("CI") == "true":
-            pytest.fail(missing)
-        pytest.skip(missing)
 
 
 def _run(*command: str, said: str = "") -> str:

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from namespaces import Namespaces, namespaces, need
+from lacking import need
+from namespaces import Namespaces, namespaces
 from running import IN_FOREGROUND, Daemon, ack, data, fetch_with, request, running
 
 CONTENT = b"0123456789abcdef" * 1000

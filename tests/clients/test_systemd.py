@@ -1,7 +1,6 @@
 """A daemon that systemd has started: with what there is of it here, or a parent that does the same."""
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -12,11 +11,10 @@ from pathlib import Path
 from time import sleep
 
 import pytest
+from lacking import need
 from running import IN_FOREGROUND, PATIENCE, TWISTD, Daemon, fetch, request, running, soon, udp
 
 UNITS = Path(__file__).parents[2] / "docs" / "systemd"
-ACTIVATE = shutil.which("systemd-socket-activate")
-ANALYZE = shutil.which("systemd-analyze")
 NO_HTTP = ("--http", "off")
 
 PARENT = """
@@ -98,13 +96,13 @@ def served_at(daemon: Daemon) -> list[tuple[str, int]]:
     return [(host.strip("[]"), int(port)) for host, _, port in places]
 
 
-@pytest.mark.skipif(ACTIVATE is None, reason="systemd-socket-activate is not installed")
 def test_systemd_itself(engine: str, root: Path) -> None:
     """It opens the socket, starts the daemon with the first request, and that request is answered."""
+    activate = need("systemd-socket-activate", "systemd")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind(("127.0.0.1", 0))
         port = sock.getsockname()[1]
-    command = [str(ACTIVATE), "--datagram", "--listen", f"127.0.0.1:{port}", f"--setenv=PATH={os.environ['PATH']}"]
+    command = [activate, "--datagram", "--listen", f"127.0.0.1:{port}", f"--setenv=PATH={os.environ['PATH']}"]
     command += [f"--setenv=PYTHONPATH={os.environ.get('PYTHONPATH', '')}"]
     process = subprocess.Popen(
         [*command, *IN_FOREGROUND, "tftpd", "--root", str(root), *NO_HTTP, "--engine", engine],
@@ -228,14 +226,14 @@ def test_in_the_background(root: Path, notes: Notes) -> None:
     notes.wait_for("STOPPING=1")
 
 
-@pytest.mark.skipif(ANALYZE is None, reason="systemd-analyze is not installed")
 def test_the_units(tmp_path: Path) -> None:
     """systemd understands every line, with the command where it is here."""
+    analyze = need("systemd-analyze", "systemd")
     command = Path(sys.executable).with_name("tftpd-tw")
     for unit in UNITS.iterdir():
         text = unit.read_text().replace("/usr/local/bin/tftpd-tw", str(command))
         (tmp_path / unit.name).write_text(text)
     paths = [str(path) for path in sorted(tmp_path.iterdir())]
-    result = subprocess.run([str(ANALYZE), "verify", *paths], capture_output=True, text=True, timeout=60)
+    result = subprocess.run([analyze, "verify", *paths], capture_output=True, text=True, timeout=60)
     told = [line for line in result.stderr.splitlines() if "tftpd" in line]
     assert told == []

@@ -15,6 +15,7 @@ from urllib.error import HTTPError
 
 import pytest
 from attrs import frozen
+from lacking import lacking
 from running import (
     ANY_PORT,
     IN_FOREGROUND,
@@ -400,12 +401,13 @@ def python_for_everybody() -> tuple[str, dict[str, str]] | None:
     return None
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 def test_another_user(engine: str, tmp_path: Path) -> None:
     """Workers run as the user that twistd has become, on a port and a folder that only root could open."""
+    if os.geteuid() != 0:
+        lacking("only root can become somebody else")
     found = python_for_everybody()
     if found is None:
-        pytest.skip("no Python here that nobody may run")
+        lacking("no Python here that nobody may run")
     python, environment = found
     root = tmp_path / "private" / "root"
     root.mkdir(parents=True)
