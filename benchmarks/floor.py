@@ -12,12 +12,16 @@ import time
 from typing import Any
 
 from twisted.internet import epollreactor
+from zope.interface import implementer
+
+from tftpd_tw.interfaces import IReader
 
 BLKSIZE = 1428
 CLIENTS = 100
 ROUNDS = 600
 
 
+@implementer(IReader)
 class Zeros:
     """A reader of a file that does not end."""
 
@@ -89,8 +93,9 @@ def ours() -> float:
     for client in clients:
         peer = Address(*client.getsockname())
         machine = Sender(Agreed(BLKSIZE), RetransmitTimer(Patience()), size=Zeros.size, opening=b"\0\6")
-        session = Session(engine, machine, peer, Zeros(), on_ended=lambda ended: None)  # type: ignore[arg-type]
+        session = Session(engine, machine, peer, Zeros(), on_ended=lambda ended: None)
         session.open(Address("127.0.0.1", 0))
+        session.start()
         client.setblocking(True)
         client.recv(100)
         client.setblocking(False)
