@@ -1,5 +1,6 @@
 """Files and options checked against a model: every mistake with its place, at any depth, all at once."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -237,6 +238,48 @@ def test_names_that_no_file_has(file: Path) -> None:
     for name in ("", "a\\0b", "\\ud800"):
         [line] = mistakes(file, f'filesystem: {{root: "{name}"}}\n')
         assert line.startswith("1: filesystem.root: expected a folder, in which ")
+
+
+NETWORK = "expected an address or a network such as 192.0.2.0/24, got "
+FOLDER = "expected a folder, in which {ip}, {ip_hex}, {mac} and {interface} may stand, got "
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "told"),
+    [
+        ("security.denied_clients", "192.0.2.0/33", NETWORK + "'192.0.2.0/33': '33' is not a valid netmask"),
+        ("security.denied_clients", "2001:db8::/129", NETWORK + "'2001:db8::/129': '129' is not a valid netmask"),
+        ("security.denied_clients", "here", NETWORK + "'here': Expected 4 octets in 'here'"),
+        (
+            "security.denied_clients",
+            "192.0.2.9/24",
+            "expected a network, but '192.0.2.9/24' is an address in 192.0.2.0/24; write 192.0.2.0/24 for the network",
+        ),
+        (
+            "filesystem.fallback_roots",
+            "/srv/{mad}",
+            FOLDER + "'/srv/{mad}': unknown placeholder {mad}; known are {ip}, {ip_hex}, {mac}, {interface}",
+        ),
+        (
+            "filesystem.fallback_roots",
+            "/{ip}/..",
+            "expected a folder without '..' and backslashes after a placeholder, got '/{ip}/..'",
+        ),
+        ("filesystem.fallback_roots", "\ud83d", FOLDER + r"'\ud83d': '\ud83d' is half of a character"),
+        ("security.denied_patterns", "a[b", "expected a ']' after the '[' of 'a[b'; a bracket itself is '[[]'"),
+        (
+            "security.denied_patterns",
+            "x" * 2000,
+            f"expected a glob of 1 to 1024 bytes, without '//', '.' or '..', got '{'x' * 60}'...",
+        ),
+        ("security.allowed_extensions", "a/b", "expected an extension as '.cfg', got 'a/b'"),
+    ],
+)
+def test_what_is_wrong_with_a_value(place: str, value: str, told: str, file: Path) -> None:
+    """The reason is told, and not only that something else was expected."""
+    part, key = place.split(".")
+    text = f"{part}:\n  {key}: [{json.dumps(value)}]\n"
+    assert mistakes(file, text) == [f"2: {place}[0]: {told}"]
 
 
 def test_options_and_files_share_a_list(file: Path) -> None:

@@ -473,7 +473,8 @@ def test_the_first_profile_counts(serve: Serve) -> None:
     [
         (
             {"security": {"allowed_clients": ["300.1.2.3"]}},
-            "security.allowed_clients[0]: expected an address or a network such as 192.0.2.0/24, got '300.1.2.3'",
+            "security.allowed_clients[0]: expected an address or a network such as 192.0.2.0/24, got '300.1.2.3':"
+            " Octet 300 (> 255) not permitted in '300.1.2.3'",
         ),
         (
             {"security": {"rules": [rule("deny"), rule("allow")]}},

@@ -97,13 +97,25 @@ class Kind:
         """
         try:
             return self.read(value)
+        except UnicodeEncodeError as error:
+            half = error.object[error.start]
+            raise mistake(self.expected, value, f"{half!a} is half of a character") from None
+        except ReasonError as error:
+            raise mistake(self.expected, value, str(error)) from None
         except (TypeError, ValueError):
             raise mistake(self.expected, value) from None
 
 
-def mistake(expected: str, value: object) -> ValueError:
-    """``expected ..., got ...``."""
-    return ValueError(f"expected {expected}, got {shown(value)}")
+class ReasonError(ValueError):
+    """Why a value may not be what it is, for the user. If it says itself what was expected, it says all."""
+
+
+def mistake(expected: str, value: object, reason: str = "") -> ValueError:
+    """``expected ..., got ...``, and why that will not do if there is more to say."""
+    reason = reason.replace(repr(value), shown(value))
+    if reason.startswith("expected "):
+        return ValueError(reason)
+    return ValueError(f"expected {expected}, got {shown(value)}{f': {reason}' if reason else ''}")
 
 
 def shown(value: object) -> str:
@@ -217,13 +229,18 @@ def _real(what: str, least: float, most: float) -> Kind:
     return Kind(f"{what}, {least:g} to {most:g}", read, lambda value: int(value) if value == int(value) else value)
 
 
-def _text(what: str, check: Callable[[str], object] = _same) -> Kind:
-    """Text that ``check`` raises nothing for."""
+def _text(what: str, check: Callable[[str], object]) -> Kind:
+    """Text that ``check`` raises nothing for; what it says is told the user."""
 
     def read(value: Any) -> str:
         if not isinstance(value, str):
             raise TypeError
-        check(value)
+        try:
+            check(value)
+        except UnicodeEncodeError:
+            raise
+        except ValueError as error:
+            raise ReasonError(*error.args) from None
         return value
 
     return Kind(what, read, text=True)
@@ -237,6 +254,12 @@ def _check_word(value: str) -> None:
 def _check_tree(value: str) -> None:
     _folder(value)
     Tree.parse(value)
+
+
+def _check_network(value: str) -> None:
+    # Of the two, the one that it looks like can say what is wrong with it.
+    (ipaddress.IPv6Network if ":" in value else ipaddress.IPv4Network)(value, strict=False)
+    Networks([value])
 
 
 def _mode(value: Any) -> int:
@@ -359,7 +382,7 @@ KINDS: Mapping[Any, Kind] = {
     Then: _one_of_enum(Then),
     Word: _text("a word of letters, digits, dots, dashes and underscores", _check_word),
     Text: _text("a text", str.encode),
-    ClientNetwork: _text("an address or a network such as 192.0.2.0/24", lambda value: Networks([value])),
+    ClientNetwork: _text("an address or a network such as 192.0.2.0/24", _check_network),
     NameGlob: _text(
         "a glob such as *.key or secret/", lambda value: Globs.compile([value.encode()], ignore_case=True)
     ),
