@@ -153,6 +153,22 @@ class TestCommand:
         status, lines = self.run(capsys, top, "f", "--mac", "52:54:00:00:00:AB")
         assert (status, lines[-1]) == (0, "result    /hosts/52-54-00-00-00-ab/f, 0 bytes")
 
+    def test_an_ipv4_address_in_ipv6_clothes(self, capsys, top):
+        """It is the IPv4 address, for folders and for rules (C155)."""
+        (top / "settings.yaml").write_text(
+            "security: {rules: [{name: lab, action: allow, clients: [192.0.2.0/24]}]}\n"
+        )
+        (top / "hosts" / "192.0.2.9").mkdir(exist_ok=True)
+        (top / "hosts" / "192.0.2.9" / "mine").write_bytes(b"")
+        arguments = ["map", "--root", f"{top}/hosts/{{ip}}", "-c", f"{top}/settings.yaml", "mine", "--client"]
+        told = []
+        for client in ("192.0.2.9", "::ffff:192.0.2.9", "::ffff:c000:209"):
+            status = main([*arguments, client])
+            told.append((status, capsys.readouterr().out))
+        assert told[0] == told[1] == told[2]
+        assert told[0][0] == 0
+        assert "access    lab: allow" in told[0][1]
+
     def test_write(self, capsys, top):
         """An upload's place is told, and nothing is left there."""
         assert self.run(capsys, top, "x", "--write") == (

@@ -116,7 +116,9 @@ def _identify(options: argparse.Namespace) -> Identify:
 
 def _host(text: str) -> str:
     try:
-        return str(ipaddress.ip_address(text))
+        address = ipaddress.ip_address(text)
+        # As the server sees it: IPv4 in IPv6's clothes is IPv4 (C155).
+        return str(getattr(address, "ipv4_mapped", None) or address)
     except ValueError:
         raise argparse.ArgumentTypeError(f"expected an IPv4 or IPv6 address, got {text!r}") from None
 
