@@ -1,9 +1,12 @@
 """Files as trees of values with lines: YAML, and JSON with comments."""
 
+import re
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
+from tftpd_tw.service import config_file
 from tftpd_tw.service.config_file import ConfigFile, ConfigurationError
 
 
@@ -98,13 +101,81 @@ def test_aliases_in_a_circle(yaml_file: Path) -> None:
     assert ConfigFile.read(str(yaml_file)).tree == {"a": [1, None, {"b": None}]}
 
 
-def test_aliases_of_aliases(yaml_file: Path) -> None:
-    """A small file does not become a large tree of lines."""
-    levels = ["l0: &l0 [x]"] + [f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 10)}]" for n in range(1, 30)]
-    yaml_file.write_text("\n".join(levels))
-    found = ConfigFile.read(str(yaml_file))
-    assert len(found.lines) < 1000
-    assert len(found.tree["l29"]) == 10
+def levels(first: str, each: str) -> str:
+    """A file of 30 levels, each of which has the one before it ten times."""
+    lines = [f"l0: &l0 {first}"]
+    for level in range(1, 30):
+        ten = ", ".join([f"*l{level - 1}"] * 10)
+        lines.append(f"l{level}: &l{level} {each.format(ten)}")
+    return "\n".join(lines)
+
+
+BOMBS = {
+    "aliases": levels("[x]", "[{}]"),
+    "merges": levels("{x: 1}", "{{<<: [{}]}}"),
+    "a long list again and again": f"l: &l [{'1, ' * 1000}]\na: [{'*l, ' * 1000}]\n",
+    "a long merge again and again": f"l: &l {{{', '.join(f'k{n}: 1' for n in range(1000))}}}\n"
+    f"a: {{<<: [{'*l, ' * 1000}]}}\n",
+}
+
+
+@pytest.mark.parametrize("text", BOMBS.values(), ids=BOMBS)
+def test_a_small_file_that_stands_for_a_large_one(text: str, yaml_file: Path) -> None:
+    """It is refused, before it takes any memory."""
+    yaml_file.write_text(text)
+    tracemalloc.start()
+    try:
+        line = refusal(yaml_file)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert re.fullmatch(r":\d+: not YAML: more than 250000 values, with all that aliases stand for", line)
+    assert most < 100 << 20
+
+
+def test_aliases_count_for_what_they_stand_for(yaml_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exactly, at any depth: here all, two sections, a list with a value, and the two again."""
+    yaml_file.write_text("a: {l: &l [x]}\nb: {l: *l}\n")
+    for most in (7, 8):
+        monkeypatch.setattr(config_file, "MOST_VALUES", most)
+        ConfigFile.read(str(yaml_file))
+    monkeypatch.setattr(config_file, "MOST_VALUES", 6)
+    assert refusal(yaml_file).startswith(":1: not YAML: more than 6 values")
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        "9" * 5000,
+        "-" + "9" * 5000,
+        "0x" + "f" * 5000,
+        "0b" + "1" * 400_000,
+        "1" + ":59" * 30_000,
+        "9" * 5000 + ".0",
+    ],
+    ids=lambda number: number[:4],
+)
+def test_a_number_of_thousands_of_digits(number: str, yaml_file: Path) -> None:
+    """It stays text, which is no number for those who expect one."""
+    yaml_file.write_text(f"network: {{port: {number}}}\n")
+    assert ConfigFile.read(str(yaml_file)).tree == {"network": {"port": number}}
+
+
+@pytest.mark.parametrize("tag", ["int", "float", "bool", "timestamp"])
+def test_a_tag_before_something_else(tag: str, yaml_file: Path) -> None:
+    """That stays text as well."""
+    yaml_file.write_text(f"network: {{port: !!{tag} abc}}\n")
+    assert ConfigFile.read(str(yaml_file)).tree == {"network": {"port": "abc"}}
+
+
+def test_characters_in_two_halves(json_file: Path) -> None:
+    """JSON writes some characters as two escapes; a half alone stays one, and is refused where it is used."""
+    json_file.write_text(
+        r'{"a": ["\ud83d\ude00", "x\uD83D\uDE00y", "\\ud83d\ude00", "\ud83d", "\ude00\ud83d", "\u00e9\/"]}'
+    )
+    assert ConfigFile.read(str(json_file)).tree == {
+        "a": ["\U0001f600", "x\U0001f600y", "\\ud83d\ude00", "\ud83d", "\ude00\ud83d", "\xe9/"]
+    }
 
 
 def test_a_merged_value_has_the_line_where_it_stands(yaml_file: Path) -> None:
@@ -122,6 +193,7 @@ def test_a_merged_value_has_the_line_where_it_stands(yaml_file: Path) -> None:
         ("a: 1\nb: \x07\n", ":2: not YAML: the character U+0007 is not allowed"),
         ("a: 1\n---\nb: 1\n", ":2: not YAML: but found another document"),
         ("[" * 100_000, ": not YAML: nested too deep"),
+        ("a: {<<: {[1]: 2}}\n", ":1: expected a name before the colon, got something else"),
         ("{a: 1}: 2\n", ":1: expected a name before the colon, got something else"),
         ("a: *b\n", ":1: not YAML: found undefined alias 'b'"),
         ('a: "\\U7FFFFFFF"\n', ": not YAML: chr() arg not in range(0x110000)"),

@@ -253,7 +253,8 @@ FOLDER = "expected a folder, in which {ip}, {ip_hex}, {mac} and {interface} may 
         (
             "security.denied_clients",
             "192.0.2.9/24",
-            "expected a network, but '192.0.2.9/24' is an address in 192.0.2.0/24; write 192.0.2.0/24 for the network",
+            "expected a network, but '192.0.2.9/24' is an address in 192.0.2.0/24; write 192.0.2.0/24 for the"
+            " network",
         ),
         (
             "filesystem.fallback_roots",

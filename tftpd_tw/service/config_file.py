@@ -5,6 +5,9 @@ guides. Both are read by PyYAML, for which JSON is a way to write YAML.
 
 A key that is there twice is a mistake, which neither format's readers usually tell; all such mistakes are
 reported together with whatever else is wrong.
+
+A small file stays small: aliases and merges of aliases and merges, which could stand for more than any memory
+holds, are counted for what they stand for, and a number of thousands of digits stays text.
 """
 
 import re
@@ -16,8 +19,17 @@ from attrs import define, field
 Path = tuple[str | int, ...]
 """Where a value stands in the tree: ``("network", "addresses", 0)``."""
 
+MOST_VALUES = 250_000
+"""In one file, where an alias counts for all that it stands for."""
+
+_LONGEST_NUMBER = 100
+"""Digits. To read more takes Python long, or is refused by it."""
+
 _NOT_FOR_YAML = re.compile(r'("(?:\\.|[^"\\\n])*")|//[^\n]*|#[^\n]*|\t')
 """Strings, which stay; comments, and the tabs that YAML has no room for."""
+
+_ESCAPES = re.compile(r"\\(?:u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})|.)", re.IGNORECASE)
+"""In a string of JSON; the groups are the two halves of a character that does not fit into one."""
 
 
 class ConfigurationError(Exception):
@@ -51,8 +63,8 @@ class ConfigFile:
             with open(name, encoding="utf-8") as file:
                 text = file.read()
             if language == "JSON":
-                text = _NOT_FOR_YAML.sub(lambda match: match[1] or (" " if match[0] == "\t" else ""), text)
-            found._build(yaml.SafeLoader(text))
+                text = _NOT_FOR_YAML.sub(_as_yaml, text)
+            found._build(_Loader(text))
         except OSError as error:
             raise ConfigurationError([f"{name}: {error.strerror}"]) from None
         except UnicodeDecodeError as error:
@@ -71,7 +83,7 @@ class ConfigFile:
             raise ConfigurationError([f"{name}: not {language}: nested too deep"]) from None
         return found
 
-    def _build(self, loader: yaml.SafeLoader) -> None:
+    def _build(self, loader: "_Loader") -> None:
         node = loader.get_single_node()
         if node is None:
             return
@@ -80,56 +92,110 @@ class ConfigFile:
             raise ConfigurationError(
                 [f"{self.name}:{line}: expected sections such as 'network:', got something else"]
             )
-        tree = self._value(loader, node, (), {})
+        tree = self._value(loader, node, ())
         # A section all of whose keys are commented out is null.
         self.tree = {section: {} if values is None else values for section, values in tree.items()}
 
-    def _value(self, loader: yaml.SafeLoader, node: yaml.Node, path: Path, built: dict[yaml.Node, Any]) -> Any:
-        """The value of ``node``; ``built`` has those of nodes before, or None while one is being built, so that an
-        alias can neither lead in a circle nor make a small file large.
+    def _value(self, loader: "_Loader", node: yaml.Node, path: Path) -> Any:
+        """The value of ``node``. An alias has that of what it stands for, or None inside of that: so it cannot
+        lead in a circle.
         """
-        if node in built:
-            return built[node]
-        built[node] = None
+        if node in loader.built:
+            value, size = loader.built[node]
+            loader.count(size, node)
+            return value
+        loader.built[node] = None, 1
+        before = loader.counted
+        loader.count(1, node)
+        value = None
         if isinstance(node, yaml.MappingNode):
-            built[node] = self._mapping(loader, node, path, built)
+            value = self._mapping(loader, node, path)
         elif isinstance(node, yaml.SequenceNode):
-            items = []
+            value = []
             for index, item in enumerate(node.value):
                 self.lines[*path, index] = item.start_mark.line + 1
-                items.append(self._value(loader, item, (*path, index), built))
-            built[node] = items
+                value.append(self._value(loader, item, (*path, index)))
         else:
-            built[node] = _scalar(loader, node)
-        return built[node]
+            value = _scalar(loader, node)
+        loader.built[node] = value, loader.counted - before
+        return value
 
-    def _mapping(
-        self, loader: yaml.SafeLoader, node: yaml.MappingNode, path: Path, built: dict[yaml.Node, Any]
-    ) -> dict[str, Any]:
+    def _mapping(self, loader: "_Loader", node: yaml.MappingNode, path: Path) -> dict[str, Any]:
         first: dict[str, int] = {}
         for key, _ in node.value:
             line = key.start_mark.line + 1
-            if not isinstance(key, yaml.ScalarNode):
-                raise ConfigurationError(
-                    [f"{self.name}:{line}: expected a name before the colon, got something else"]
-                )
+            self._check_name(key)
             if key.value in first:
                 self.problems.append(
                     (line, (*path, key.value), f"is there twice, first in line {first[key.value]}")
                 )
             first.setdefault(key.value, line)
-        loader.flatten_mapping(node)
+        if any(key.tag == _MERGE for key, _ in node.value):
+            loader.flatten_mapping(node)
         values = {}
         for key, value in node.value:
+            self._check_name(key)
             # By its text: `on: 1` has the key "on", and not True.
             inner = (*path, key.value)
             self.lines[inner] = key.start_mark.line + 1
-            values[key.value] = self._value(loader, value, inner, built)
+            values[key.value] = self._value(loader, value, inner)
         return values
 
+    def _check_name(self, key: yaml.Node) -> None:
+        if not isinstance(key, yaml.ScalarNode):
+            line = key.start_mark.line + 1
+            raise ConfigurationError([f"{self.name}:{line}: expected a name before the colon, got something else"])
 
-def _scalar(loader: yaml.SafeLoader, node: yaml.Node) -> Any:
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's, which counts."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.counted = 0
+        """Values so far, in all."""
+        self.built: dict[yaml.Node, tuple[Any, int]] = {}
+        """The value of each node, and how many values it is made of; while it is being built, None and 1."""
+
+    def count(self, more: int, node: yaml.Node) -> None:
+        """There are so many ``more`` values, at ``node``.
+
+        :raises yaml.MarkedYAMLError: that is too much
+        """
+        self.counted += more
+        if self.counted > MOST_VALUES:
+            raise yaml.MarkedYAMLError(
+                problem=f"more than {MOST_VALUES} values, with all that aliases stand for",
+                problem_mark=node.start_mark,
+            )
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Put what is merged into ``node``. PyYAML calls it for each part, too, before it takes that."""
+        super().flatten_mapping(node)
+        self.count(len(node.value), node)
+
+
+def _as_yaml(match: re.Match[str]) -> str:
+    """What stands in YAML for what :data:`_NOT_FOR_YAML` has found in JSON."""
+    if match[1]:
+        return _ESCAPES.sub(_whole, match[1])
+    return " " if match[0] == "\t" else ""
+
+
+def _whole(match: re.Match[str]) -> str:
+    if not match[1]:
+        return match[0]
+    return f"\\U{0x10000 + ((int(match[1], 16) & 0x3FF) << 10) + (int(match[2], 16) & 0x3FF):08X}"
+
+
+def _scalar(loader: _Loader, node: yaml.Node) -> Any:
+    if len(node.value) > _LONGEST_NUMBER and node.tag in _NUMBERS:
+        return node.value
     try:
         return loader.construct_object(node)
-    except (ValueError, OverflowError):
-        return node.value  # a date such as 2024-99-99
+    except (ValueError, OverflowError, KeyError, AttributeError):
+        return node.value  # a date such as 2024-99-99, or a tag such as !!bool before what is none
+
+
+_MERGE = "tag:yaml.org,2002:merge"
+_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
