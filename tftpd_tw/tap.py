@@ -17,6 +17,7 @@ from tftpd_tw import __version__
 from tftpd_tw.service.config_document import described
 from tftpd_tw.service.config_file import ConfigurationError
 from tftpd_tw.service.config_reader import DEFAULT_FILE, Sources
+from tftpd_tw.service.config_warnings import without_effect
 from tftpd_tw.service.configuration import Configuration
 from tftpd_tw.service.daemon import make_service
 from tftpd_tw.service.folders import named_folders
@@ -89,6 +90,8 @@ class Options(usage.Options):
         ]
         if missing:
             raise ConfigurationError(missing)
+        for path, text in without_effect(configuration):
+            log.warn("{warning}", warning=sources.told(path, text))
         return configuration
 
 

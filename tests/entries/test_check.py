@@ -65,6 +65,16 @@ def test_a_folder_of_another_machine(file: Path, capsys: pytest.CaptureFixture[s
     assert yaml.safe_load(printed)["filesystem"]["root"] == "/no/such/folder"
 
 
+def test_a_setting_without_effect(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A warning, and no mistake."""
+    file.write_text("filesystem:\n  quota: 1MiB\n")
+    status, printed, complaints = check(capsys, str(file))
+    assert (status, yaml.safe_load(printed)["filesystem"]["quota"]) == (0, "1MiB")
+    assert complaints == (
+        f"{file}:2: filesystem.quota: warning: has no effect, since filesystem.uploads is deny\n"
+    )
+
+
 def test_a_file_that_is_not_there(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One line."""
     assert check(capsys, str(file)) == (1, "", f"{file}: No such file or directory\n")

@@ -12,6 +12,7 @@ from typing import Any
 from tftpd_tw.service.config_document import effective, example, reference
 from tftpd_tw.service.config_file import ConfigurationError
 from tftpd_tw.service.config_reader import DEFAULT_FILE, Sources
+from tftpd_tw.service.config_warnings import without_effect
 from tftpd_tw.service.folders import named_folders
 
 
@@ -22,7 +23,8 @@ def add_parser(commands: Any) -> None:
         help="check a settings file",
         description="Name every mistake of a settings file, with its line; or, if there is none, print all"
         " settings that it leads to, as a file. The status is 1 if there are mistakes. A folder that this machine"
-        " does not have is no mistake, since the file may be for another one.",
+        " does not have is no mistake, since the file may be for another one: a warning says so, and what has no effect"
+        " beside other settings.",
     )
     parser.add_argument("file", metavar="FILE", nargs="?", default=DEFAULT_FILE, help="[default: %(default)s]")
     instead = parser.add_mutually_exclusive_group()
@@ -47,9 +49,11 @@ def run(options: argparse.Namespace, _: list[str]) -> int:
     except ConfigurationError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 1
+    warnings = list(without_effect(configuration))
     for path, base in named_folders(configuration):
         if not os.path.isdir(base):
-            told = sources.told(path, f"warning: there is no folder {base} on this machine")
-            print(told, file=sys.stderr)  # noqa: T201
+            warnings.append((path, f"there is no folder {base} on this machine"))
+    for path, text in warnings:
+        print(sources.told(path, f"warning: {text}"), file=sys.stderr)  # noqa: T201
     print(effective(configuration), end="")  # noqa: T201
     return 0

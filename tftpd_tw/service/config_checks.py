@@ -1,4 +1,4 @@
-"""Mistakes that no value has by itself: rules that contradict each other, names that are there twice."""
+"""Mistakes that no value has by itself: settings that contradict each other, names that are there twice."""
 
 from collections.abc import Iterator, Sequence
 
@@ -6,6 +6,7 @@ from tftpd_tw.policy.rewrite_rules import RewriteRulesError
 from tftpd_tw.service.config_file import Path
 from tftpd_tw.service.configuration import Configuration
 from tftpd_tw.service.folders import make_rewriting
+from tftpd_tw.service.units import write_size
 
 
 def mistakes(configuration: Configuration) -> Iterator[tuple[Path, str]]:
@@ -17,6 +18,20 @@ def mistakes(configuration: Configuration) -> Iterator[tuple[Path, str]]:
             yield ("filesystem", "rewrite", problem.index, problem.key), problem.text
     yield from _twice(("security", "rules"), [rule.name for rule in configuration.security.rules])
     yield from _twice(("clients", "profiles"), [profile.name for profile in configuration.clients.profiles])
+    yield from _strangled(configuration)
+
+
+def _strangled(configuration: Configuration) -> Iterator[tuple[Path, str]]:
+    """Rates at which every transfer would be ended for being too slow."""
+    security = configuration.security
+    for key in ("rate_limit", "rate_limit_per_client", "rate_limit_total"):
+        rate, slowest = getattr(security, key), security.slowest_rate
+        if rate is not None and slowest is not None and rate <= slowest:
+            text = (
+                f"expected more than security.slowest_rate ({write_size(int(slowest))}), or every transfer ends"
+                f" for being too slow, got {write_size(int(rate))}"
+            )
+            yield ("security", key), text
 
 
 def _twice(path: Path, names: Sequence[str]) -> Iterator[tuple[Path, str]]:

@@ -19,7 +19,7 @@ from attrs import define, field
 Path = tuple[str | int, ...]
 """Where a value stands in the tree: ``("network", "addresses", 0)``."""
 
-MOST_VALUES = 250_000
+MOST_VALUES = 100_000
 """In one file, where an alias counts for all that it stands for."""
 
 _LONGEST_NUMBER = 100
