@@ -22,6 +22,7 @@ from tftpd_tw.service.configuration import Configuration
 from tftpd_tw.service.daemon import make_service
 from tftpd_tw.service.folders import named_folders
 from tftpd_tw.service.opening import StartError
+from tftpd_tw.service.privileges import Becoming
 from tftpd_tw.service.setting import Setting, settings
 from tftpd_tw.service.systemd import Systemd
 from tftpd_tw.service.transfers import prepare_process
@@ -60,6 +61,8 @@ class Options(usage.Options):
 
         :raises StartError: something is wrong; its text has a line for each mistake
         """
+        if refused := list(self._becoming().refusals()):
+            raise StartError("\ntftpd: ".join(refused))
         try:
             self.configuration = self.read()
         except ConfigurationError as error:
@@ -83,16 +86,22 @@ class Options(usage.Options):
         configuration: Configuration = sources.configuration()
         if not configuration.filesystem.root:
             raise ConfigurationError(["--root: missing; name the folder to serve"])
-        missing = [
+        wrong = [
             sources.told(path, f"there is no folder {base}")
             for path, base in named_folders(configuration)
             if not os.path.isdir(base)
         ]
-        if missing:
-            raise ConfigurationError(missing)
+        refused = self._becoming().ownership_refusals(configuration)
+        wrong += [sources.told(path, text) for path, text in refused]
+        if wrong:
+            raise ConfigurationError(wrong)
         for path, text in without_effect(configuration):
             log.warn("{warning}", warning=sources.told(path, text))
         return configuration
+
+    def _becoming(self) -> Becoming:
+        """What twistd's own options say, if it is there: a ``.tac`` file knows nothing of them."""
+        return Becoming(self.parent["uid"], self.parent["gid"]) if self.parent is not None else Becoming()
 
 
 def _method(setting: Setting) -> Callable[..., None]:

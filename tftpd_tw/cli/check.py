@@ -22,9 +22,9 @@ def add_parser(commands: Any) -> None:
         "check",
         help="check a settings file",
         description="Name every mistake of a settings file, with its line; or, if there is none, print all"
-        " settings that it leads to, as a file. The status is 1 if there are mistakes. A folder that this machine"
-        " does not have is no mistake, since the file may be for another one: a warning says so, and what has no effect"
-        " beside other settings.",
+        " settings that it leads to, as a file. The status is 1 if there are mistakes. What has no effect beside"
+        " other settings gets a warning; and so does a folder that this machine does not have, since the file may"
+        " be for another one.",
     )
     parser.add_argument("file", metavar="FILE", nargs="?", default=DEFAULT_FILE, help="[default: %(default)s]")
     instead = parser.add_mutually_exclusive_group()
