@@ -4,8 +4,12 @@ import re
 import runpy
 from pathlib import Path
 
+from tftpd_tw.policy.limits import Bounds
 from tftpd_tw.service.config_document import reference
-from tftpd_tw.service.config_reader import Sources
+from tftpd_tw.service.config_reader import Sources, dotted
+from tftpd_tw.service.configuration import Configuration
+from tftpd_tw.service.setting import settings
+from tftpd_tw.service.treatment import make_bounds
 from tftpd_tw.tap import Options
 from tftpd_tw.testing import MemoryNetwork
 
@@ -60,3 +64,19 @@ def test_metrics_are_those_of_the_daemon():
     families = set(re.findall(r'"(tftp_\w+)"', source))
     shown = {name.removesuffix("_total") for name in re.findall(r"^\| `(tftp_\w+)", README, re.MULTILINE)}
     assert shown == families
+
+
+def test_the_limits():
+    """Each has the default and the reason that the README gives."""
+    rows = re.findall(r"^\| [^|]+ \| ([^|]+) \| `([^|]+)` \| `([a-z-]+)` \|$", README, re.MULTILINE)
+    bounds = Bounds()
+    assert {reason: default for default, _, reason in rows} == {
+        "max-connections": str(bounds.transfers),
+        "client-connections": str(bounds.transfers_per_client),
+        "unverified": {0.25: "a quarter of all"}[bounds.unverified_share],
+        "answer-rate": f"{bounds.answers}, then {bounds.answers_per_second:g} per second",
+    }
+    assert make_bounds(Configuration()) == bounds
+    known = {word for each in settings(Configuration) for word in (dotted(each.path), each.key)}
+    for _, names, _ in rows:
+        assert known.issuperset(re.findall(r"[a-z_0-9.]{3,}", names))
