@@ -12,6 +12,7 @@ from tftpd_tw.backends.uploading import UploadPolicy
 from tftpd_tw.interfaces import Direction
 from tftpd_tw.policy.access import Action
 from tftpd_tw.policy.rewrite_rules import Occurrences, Then
+from tftpd_tw.service import value_types as types
 from tftpd_tw.service.config_document import effective, example, reference
 from tftpd_tw.service.config_reader import Sources
 from tftpd_tw.service.configuration import (
@@ -27,156 +28,114 @@ from tftpd_tw.service.configuration import (
 )
 from tftpd_tw.service.rule_settings import Abort, AccessRule, ClientProfile, Rewrite
 from tftpd_tw.service.setting import about, section, setting, settings
-from tftpd_tw.service.value_types import (
-    AUTO,
-    FIT_MTU,
-    HTTP_OFF,
-    AnswerRate,
-    Answers,
-    BlockSize,
-    BufferSize,
-    CacheSize,
-    ClientNetwork,
-    Connections,
-    Count,
-    DrainTime,
-    Duration,
-    Engine,
-    ErrorNumber,
-    Extension,
-    FileMode,
-    FileSize,
-    Folder,
-    Host,
-    HttpAddress,
-    Interface,
-    Lifetime,
-    NameGlob,
-    OptionName,
-    Owner,
-    Port,
-    PortRange,
-    Prefix,
-    Rate,
-    Seconds,
-    Share,
-    Size,
-    Slack,
-    Text,
-    Threads,
-    TreePath,
-    Versions,
-    WindowSize,
-    Word,
-)
 
-NETWORK = ClientNetwork("192.0.2.0/24")
+NETWORK = types.ClientNetwork("192.0.2.0/24")
 
 OTHERWISE = Configuration(
     network=Network(
-        addresses=(Host("127.0.0.1"), Host("::1")),
-        port=Port(6969),
+        addresses=(types.Host("127.0.0.1"), types.Host("::1")),
+        port=types.Port(6969),
         answer_broadcast=True,
-        interfaces=(Interface("eth0"), Interface("eth1")),
+        interfaces=(types.Interface("eth0"), types.Interface("eth1")),
         single_port=True,
-        port_range=PortRange(50000, 50100),
+        port_range=types.PortRange(50000, 50100),
         listeners=(
-            NetworkListener(Host("fe80::1%eth0"), Port(70), Interface("eth0"), False),
-            NetworkListener(Host("192.0.2.1")),
+            NetworkListener(types.Host("fe80::1%eth0"), types.Port(70), types.Interface("eth0"), False),
+            NetworkListener(types.Host("192.0.2.1")),
         ),
     ),
     filesystem=Filesystem(
-        root=Folder("/srv/tftp: a #folder"),
-        fallback_roots=(TreePath("/srv/{ip}"), TreePath("/srv/common")),
-        upload_root=TreePath("/srv/incoming/{mac}"),
+        root=types.Folder("/srv/tftp: a #folder"),
+        fallback_roots=(types.TreePath("/srv/{ip}"), types.TreePath("/srv/common")),
+        upload_root=types.TreePath("/srv/incoming/{mac}"),
         ignore_case=True,
         world_readable_only=True,
         rewrite=(
             Rewrite(
-                match=Text("^a: (.*)$"),
-                unless=Text("#"),
+                match=types.Text("^a: (.*)$"),
+                unless=types.Text("#"),
                 ignore_case=True,
                 only=Direction.READ,
                 clients=(NETWORK,),
                 if_missing=True,
-                replace=Text(r"\U\1{ip}"),
+                replace=types.Text(r"\U\1{ip}"),
                 occurrences=Occurrences.ALL,
                 then=Then.STOP,
-                label=Text("first"),
+                label=types.Text("first"),
             ),
-            Rewrite(jump=Text("first"), match=Text("^z"), replace=Text("")),
-            Rewrite(abort=Abort(ErrorNumber(1), Text("none"))),
+            Rewrite(jump=types.Text("first"), match=types.Text("^z"), replace=types.Text("")),
+            Rewrite(abort=Abort(types.ErrorNumber(1), types.Text("none"))),
         ),
         uploads=UploadPolicy.VERSIONS,
-        versions=Versions(3),
-        max_file_size=FileSize(1 << 20),
-        quota=FileSize(1000),
-        quota_per_client=FileSize(100),
-        reserve=FileSize(1 << 30),
-        upload_mode=FileMode(0o644),
-        upload_owner=Owner("tftp"),
-        upload_group=Owner("0"),
+        versions=types.Versions(3),
+        max_file_size=types.FileSize(1 << 20),
+        quota=types.FileSize(1000),
+        quota_per_client=types.FileSize(100),
+        reserve=types.FileSize(1 << 30),
+        upload_mode=types.FileMode(0o644),
+        upload_owner=types.Owner("tftp"),
+        upload_group=types.Owner("0"),
         fsync=False,
     ),
     security=Security(
         read_enabled=False,
         write_enabled=False,
         allowed_clients=(NETWORK,),
-        denied_clients=(ClientNetwork("::1"),),
-        allowed_extensions=(Extension("bin"), Extension("")),
-        denied_patterns=(NameGlob("*.key"),),
+        denied_clients=(types.ClientNetwork("::1"),),
+        allowed_extensions=(types.Extension("bin"), types.Extension("")),
+        denied_patterns=(types.NameGlob("*.key"),),
         rules=(
             AccessRule(
-                name=Word("a"),
+                name=types.Word("a"),
                 action=Action.SILENT,
                 clients=(NETWORK,),
                 other_clients_than=(NETWORK,),
-                paths=(NameGlob("[*]"),),
-                other_paths_than=(NameGlob("a/"),),
+                paths=(types.NameGlob("[*]"),),
+                other_paths_than=(types.NameGlob("a/"),),
                 only=Direction.WRITE,
             ),
         ),
-        connections_per_client=Connections(3),
-        unverified_share=Share(0.5),
-        answers=Answers(10),
-        answers_per_second=AnswerRate(0.5),
-        answers_ipv6_prefix=Prefix(128),
-        rate_limit=Rate(1000),
-        rate_limit_per_client=Rate(2000),
-        rate_limit_total=Rate(1 << 30),
-        slowest_rate=Rate(10),
-        longest_transfer=Duration(3600.0),
+        connections_per_client=types.Connections(3),
+        unverified_share=types.Share(0.5),
+        answers=types.Answers(10),
+        answers_per_second=types.AnswerRate(0.5),
+        answers_ipv6_prefix=types.Prefix(128),
+        rate_limit=types.Rate(1000),
+        rate_limit_per_client=types.Rate(2000),
+        rate_limit_total=types.Rate(1 << 30),
+        slowest_rate=types.Rate(10),
+        longest_transfer=types.Duration(3600.0),
     ),
     performance=Performance(
-        block_size=BlockSize(8192),
-        window_size=WindowSize(1),
-        timeout=Seconds(0.25),
-        max_retries=Count(0),
-        workers=AUTO,
-        engine=Engine("reactor"),
-        read_ahead=Size(4096),
+        block_size=types.BlockSize(8192),
+        window_size=types.WindowSize(1),
+        timeout=types.Seconds(0.25),
+        max_retries=types.Count(0),
+        workers=types.AUTO,
+        engine=types.Engine("reactor"),
+        read_ahead=types.Size(4096),
         cpu_affinity=True,
-        mtu_slack=Slack(28),
-        buffer_size=BufferSize(65536),
-        thread_pool_size=Threads(2),
+        mtu_slack=types.Slack(28),
+        buffer_size=types.BufferSize(65536),
+        thread_pool_size=types.Threads(2),
         async_io=False,
-        max_connections=Connections(10),
-        drain_timeout=DrainTime(0.0),
+        max_connections=types.Connections(10),
+        drain_timeout=types.DrainTime(0.0),
     ),
-    cache=Cache(False, CacheSize(4 << 30), Lifetime(3600.0)),
-    monitoring=Monitoring(HttpAddress("::1", 80)),
+    cache=Cache(False, types.CacheSize(4 << 30), types.Lifetime(3600.0)),
+    monitoring=Monitoring(types.HttpAddress("::1", 80)),
     clients=Clients(
         profiles=(
             ClientProfile(
-                name=Word("rom"),
+                name=types.Word("rom"),
                 clients=(NETWORK,),
                 asked=(NETWORK,),
-                paths=(NameGlob("*.0"),),
-                root=TreePath("/srv/rom"),
-                block_size=BlockSize(512),
-                window_size=WindowSize(1),
-                timeout=Seconds(1.0),
-                refused_options=(OptionName("tsize"),),
+                paths=(types.NameGlob("*.0"),),
+                root=types.TreePath("/srv/rom"),
+                block_size=types.BlockSize(512),
+                window_size=types.WindowSize(1),
+                timeout=types.Seconds(1.0),
+                refused_options=(types.OptionName("tsize"),),
                 single_port=True,
             ),
         )
@@ -205,7 +164,7 @@ def test_nothing_is_at_its_default() -> None:
     [
         Configuration(),
         OTHERWISE,
-        evolve(OTHERWISE, monitoring=Monitoring(HTTP_OFF), performance=Performance(FIT_MTU)),
+        evolve(OTHERWISE, monitoring=Monitoring(types.HTTP_OFF), performance=Performance(types.FIT_MTU)),
     ],
     ids=["defaults", "otherwise", "special values"],
 )
@@ -225,7 +184,7 @@ def test_all_is_printed() -> None:
 def test_the_example_is_the_defaults(tmp_path: Path) -> None:
     """But for the folder, which has none; every key is in it."""
     found = read(example(), tmp_path)
-    assert found == evolve(Configuration(), filesystem=Filesystem(Folder("/var/tftp")))
+    assert found == evolve(Configuration(), filesystem=Filesystem(types.Folder("/var/tftp")))
     tree = yaml.safe_load(example())
     assert [(part, key) for part, values in tree.items() for key in values] == [
         each.path for each in settings(Configuration)
@@ -253,8 +212,8 @@ def test_the_reference_has_every_setting() -> None:
 class Rule:
     """An item."""
 
-    networks: tuple[Host, ...] = setting(NOTHING, "Whom it is for.")
-    wait: Seconds | None = setting(None, "How long.")
+    networks: tuple[types.Host, ...] = setting(NOTHING, "Whom it is for.")
+    wait: types.Seconds | None = setting(None, "How long.")
 
 
 @frozen
@@ -295,6 +254,6 @@ def test_lists_of_classes(tmp_path: Path) -> None:
 
 def test_lists_of_classes_are_printed(tmp_path: Path) -> None:
     """As a file has them."""
-    rule = Rule((Host("::1"),), Seconds(0.5))
-    model = Model(Rules((rule, Rule((Host("127.0.0.1"),))), {"phones": Profile((rule,))}))
+    rule = Rule((types.Host("::1"),), types.Seconds(0.5))
+    model = Model(Rules((rule, Rule((types.Host("127.0.0.1"),))), {"phones": Profile((rule,))}))
     assert read(effective(model), tmp_path, Model) == model

@@ -76,11 +76,13 @@ says goes before it. Nothing has to be in it but `filesystem.root`, and not even
   TB) in 1000s.
 * **Times** are seconds, or have a unit: `500ms`, `30s`, `5m`, `1h`, `7d`.
 * `tftpd-tw check FILE` names every mistake with its line, or prints all settings that the file leads to, as a
-  file, and warns of settings that have no effect beside the others, as the log does. `tftpd-tw check --example` prints a file with every key, its default and what it is for.
+  file, and warns of those that have no effect beside the others, as the log does. `tftpd-tw check --example`
+  prints a file with every key, its default and what it is for.
 * **An address**, where something holds for one, is one IPv4 or one IPv6 address, and not a network: so it is for
-  `connections_per_client`, `rate_limit_per_client` and `quota_per_client`. Only `answers` and `answers_per_second` take
-  all of an IPv6 /64 for one (`answers_ipv6_prefix`), since whoever forges one address of it can forge them all; but
-  link-local addresses each for itself. An IPv4 address that is written as IPv6 (`::ffff:192.0.2.1`) is IPv4.
+  `connections_per_client`, `rate_limit_per_client` and `quota_per_client`. Only `answers` and
+  `answers_per_second` take all of an IPv6 /64 for one (`answers_ipv6_prefix`), since whoever forges one address
+  of it can forge them all; but link-local addresses each for itself. An IPv4 address that is written as IPv6
+  (`::ffff:192.0.2.1`) is IPv4.
 * A mistake keeps the daemon from starting. An unknown key is a mistake, and so is one that is there twice.
 * `tftpd-tw reload`, or SIGHUP, has a running daemon read the file again. New requests are served by what it says
   then; transfers in progress go on as they began. If there is a mistake in it, nothing changes.

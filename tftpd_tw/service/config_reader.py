@@ -22,7 +22,8 @@ from cattrs.gen import make_dict_structure_fn, override
 from tftpd_tw.service.config_checks import mistakes
 from tftpd_tw.service.config_file import ConfigFile, ConfigurationError, Path
 from tftpd_tw.service.configuration import Configuration
-from tftpd_tw.service.kinds import KINDS, expected, mistake, shown
+from tftpd_tw.service.kind import mistake, shown
+from tftpd_tw.service.kinds import KINDS, expected
 from tftpd_tw.service.setting import Setting, about, is_list, is_map, item_kind, settings
 
 DEFAULT_FILE = "/etc/tftpd/tftpd.yaml"

@@ -10,56 +10,18 @@ from attrs import frozen
 from tftpd_tw.backends.reading import READ_AHEAD
 from tftpd_tw.backends.uploading import UploadPolicy
 from tftpd_tw.protocol.lifecycle import MOST_HELD
+from tftpd_tw.service import value_types as types
 from tftpd_tw.service.rule_settings import AccessRule, ClientProfile, Rewrite
 from tftpd_tw.service.setting import section, setting
-from tftpd_tw.service.value_types import (
-    ANY_PORTS,
-    EVERY_ADDRESS,
-    FIT_MTU,
-    AnswerRate,
-    Answers,
-    BlockSize,
-    BufferSize,
-    CacheSize,
-    ClientNetwork,
-    Connections,
-    Count,
-    DrainTime,
-    Duration,
-    Engine,
-    Extension,
-    FileMode,
-    FileSize,
-    Folder,
-    Host,
-    HttpAddress,
-    Interface,
-    Lifetime,
-    NameGlob,
-    Owner,
-    Port,
-    PortRange,
-    Prefix,
-    Rate,
-    Seconds,
-    Share,
-    Size,
-    Slack,
-    Threads,
-    TreePath,
-    Versions,
-    WindowSize,
-    Workers,
-)
 
 
 @frozen
 class NetworkListener:
     """One of the places where requests come in."""
 
-    address: Host = setting(EVERY_ADDRESS, "Local address to listen on.")
-    port: Port | None = setting(None, "UDP port. Without one it is that of the section.")
-    interface: Interface | None = setting(
+    address: types.Host = setting(types.EVERY_ADDRESS, "Local address to listen on.")
+    port: types.Port | None = setting(None, "UDP port. Without one it is that of the section.")
+    interface: types.Interface | None = setting(
         None, "Take only what comes in by this interface. Without one, those of the section hold."
     )
     single_port: bool | None = setting(
@@ -71,20 +33,20 @@ class NetworkListener:
 class Network:
     """Where requests come in."""
 
-    addresses: tuple[Host, ...] = setting(
+    addresses: tuple[types.Host, ...] = setting(
         (),
         "Local addresses to listen on. `::` is every IPv6 and IPv4 address (IPv4 alone where there is no IPv6)"
         " and stands in if there are neither addresses nor `listeners`. A link-local one has its interface with"
         " it: `fe80::1%eth0`.",
         option="address",
     )
-    port: Port = setting(Port(69), "UDP port to listen on.", option="port")
+    port: types.Port = setting(types.Port(69), "UDP port to listen on.", option="port")
     answer_broadcast: bool = setting(
         False,
         "Serve requests that were sent to a broadcast address, as old Cisco devices do, instead of ignoring them.",
         option="answer-broadcast",
     )
-    interfaces: tuple[Interface, ...] = setting(
+    interfaces: tuple[types.Interface, ...] = setting(
         (),
         "Take only requests that come in by these interfaces, which must be there at the time; with none, by"
         " any. What comes in elsewhere is left to other servers.",
@@ -97,8 +59,8 @@ class Network:
         " has one thing less to guess.",
         option="single-port",
     )
-    port_range: PortRange = setting(
-        ANY_PORTS,
+    port_range: types.PortRange = setting(
+        types.ANY_PORTS,
         "Ports that transfers get, for firewalls; `any` is the kernel's choice. With as many transfers as ports"
         " further requests get no answer.",
         option="port-range",
@@ -115,17 +77,19 @@ class Network:
 class Filesystem:
     """Where the files are."""
 
-    root: Folder = setting(
-        Folder(""),
+    root: types.Folder = setting(
+        types.Folder(""),
         "Folder to serve. The only setting that has to be made. With `{ip}`, `{ip_hex}`, `{mac}` or `{interface}`"
         " in it, each client has one of its own: `/srv/tftp/hosts/{mac}`.",
         option="root",
         example="/var/tftp",
     )
-    fallback_roots: tuple[TreePath, ...] = setting(
+    fallback_roots: tuple[types.TreePath, ...] = setting(
         (), "Folders where a file is looked for that is not in `root`, in this order; like `root`."
     )
-    upload_root: TreePath | None = setting(None, "Folder that takes uploads, if it is not `root`; like `root`.")
+    upload_root: types.TreePath | None = setting(
+        None, "Folder that takes uploads, if it is not `root`; like `root`."
+    )
     ignore_case: bool = setting(
         False,
         "Find a file whose name differs from the one asked for only in upper and lower case, as Windows does it.",
@@ -143,26 +107,27 @@ class Filesystem:
         " (`versions`).",
         option="uploads",
     )
-    versions: Versions = setting(
-        Versions(10), "With uploads `versions`: how many old files of each name are kept, as `name.~1~` and so on."
+    versions: types.Versions = setting(
+        types.Versions(10),
+        "With uploads `versions`: how many old files of each name are kept, as `name.~1~` and so on.",
     )
-    max_file_size: FileSize | None = setting(None, "Largest upload.")
-    quota: FileSize | None = setting(
+    max_file_size: types.FileSize | None = setting(None, "Largest upload.")
+    quota: types.FileSize | None = setting(
         None,
         "What all files beneath the upload folder may take together. They are measured before the first upload and"
         " every five minutes.",
     )
-    quota_per_client: FileSize | None = setting(
+    quota_per_client: types.FileSize | None = setting(
         None,
         "What the uploads of one address may take, counted from the start of the daemon on, by each worker for"
         " itself.",
     )
-    reserve: FileSize = setting(FileSize(0), "Room on the disk that uploads leave free.")
-    upload_mode: FileMode | None = setting(
+    reserve: types.FileSize = setting(types.FileSize(0), "Room on the disk that uploads leave free.")
+    upload_mode: types.FileMode | None = setting(
         None, "Permissions of uploaded files, such as '0640'; null for 0640 less the umask."
     )
-    upload_owner: Owner | None = setting(None, "User who owns uploaded files; needs root.")
-    upload_group: Owner | None = setting(None, "Group of uploaded files.")
+    upload_owner: types.Owner | None = setting(None, "User who owns uploaded files; needs root.")
+    upload_group: types.Owner | None = setting(None, "Group of uploaded files.")
     fsync: bool = setting(
         True,
         "Put an upload on the disk before its client is told that it is stored, so that no power cut takes it.",
@@ -175,87 +140,91 @@ class Security:
 
     read_enabled: bool = setting(True, "Answer read requests with files.")
     write_enabled: bool = setting(True, "Accept write requests, as far as filesystem.uploads allows.")
-    allowed_clients: tuple[ClientNetwork, ...] = setting(
+    allowed_clients: tuple[types.ClientNetwork, ...] = setting(
         (), "Networks whose clients are served; others get no answer. Empty: everybody."
     )
-    denied_clients: tuple[ClientNetwork, ...] = setting((), "Networks whose clients get no answer in any case.")
-    allowed_extensions: tuple[Extension, ...] = setting(
+    denied_clients: tuple[types.ClientNetwork, ...] = setting(
+        (), "Networks whose clients get no answer in any case."
+    )
+    allowed_extensions: tuple[types.Extension, ...] = setting(
         (), "Ends of names that are served; case does not matter, `''` is for names without a dot. Empty: all."
     )
-    denied_patterns: tuple[NameGlob, ...] = setting(
+    denied_patterns: tuple[types.NameGlob, ...] = setting(
         (), "Names that are refused, as globs: `*.key`, `secret/`; case does not matter."
     )
     rules: tuple[AccessRule, ...] = setting(
         (), "Rules of who may do what, in this order; the first that fits decides, after the settings above."
     )
-    connections_per_client: Connections = setting(
-        Connections(250),
+    connections_per_client: types.Connections = setting(
+        types.Connections(250),
         "Transfers of one address at once; what is more gets no answer. Each worker counts for itself.",
     )
-    unverified_share: Share = setting(
-        Share(0.25),
+    unverified_share: types.Share = setting(
+        types.Share(0.25),
         "Part of performance.max_connections that clients may take which have not answered yet. When it is used"
         " up, the oldest of them gives way.",
     )
-    answers: Answers = setting(
-        Answers(64),
+    answers: types.Answers = setting(
+        types.Answers(64),
         "Packets at once to an address that never shows that it gets them: a request with a forged address must"
         " not become a flood. A client that answers does not count.",
     )
-    answers_per_second: AnswerRate = setting(AnswerRate(10.0), "And from then on.")
-    answers_ipv6_prefix: Prefix = setting(
-        Prefix(64),
+    answers_per_second: types.AnswerRate = setting(types.AnswerRate(10.0), "And from then on.")
+    answers_ipv6_prefix: types.Prefix = setting(
+        types.Prefix(64),
         "Bits of an IPv6 address that have these packets in common; 128 where a whole rack boots from one /64.",
     )
-    rate_limit: Rate | None = setting(None, "Most bytes per second of one transfer.")
-    rate_limit_per_client: Rate | None = setting(
+    rate_limit: types.Rate | None = setting(None, "Most bytes per second of one transfer.")
+    rate_limit_per_client: types.Rate | None = setting(
         None, "Of all transfers of one address; each worker counts for itself."
     )
-    rate_limit_total: Rate | None = setting(None, "Of all transfers.")
-    slowest_rate: Rate | None = setting(
+    rate_limit_total: types.Rate | None = setting(None, "Of all transfers.")
+    slowest_rate: types.Rate | None = setting(
         None, "A transfer ends that moves fewer bytes per second, measured over a minute."
     )
-    longest_transfer: Duration | None = setting(None, "A transfer ends that takes longer.")
+    longest_transfer: types.Duration | None = setting(None, "A transfer ends that takes longer.")
 
 
 @frozen
 class Performance:
     """How transfers are run."""
 
-    block_size: BlockSize = setting(
-        FIT_MTU,
+    block_size: types.BlockSize = setting(
+        types.FIT_MTU,
         "Largest blksize granted; `mtu` is what reaches the client in one piece, by what the kernel knows of the"
         " route.",
         option="block-size",
     )
-    window_size: WindowSize = setting(WindowSize(64), "Largest windowsize granted.", option="window-size")
-    timeout: Seconds = setting(
-        Seconds(5.0),
+    window_size: types.WindowSize = setting(
+        types.WindowSize(64), "Largest windowsize granted.", option="window-size"
+    )
+    timeout: types.Seconds = setting(
+        types.Seconds(5.0),
         "Longest wait before a packet is sent again. The actual wait follows the round trip, or the client's"
         " timeout option.",
         option="timeout",
     )
-    max_retries: Count = setting(
-        Count(5),
+    max_retries: types.Count = setting(
+        types.Count(5),
         "A transfer ends after timeout x (max_retries + 1) seconds of silence.",
         option="max-retries",
     )
-    workers: Workers = setting(
-        Workers(1),
+    workers: types.Workers = setting(
+        types.Workers(1),
         "Processes that serve; `auto` is one for each CPU that the daemon may use. With 1 it is the daemon"
         " itself.",
         option="workers",
         restart=True,
     )
-    engine: Engine = setting(
-        Engine("auto"),
+    engine: types.Engine = setting(
+        types.Engine("auto"),
         "How sockets are waited for: in a loop of our own (`poll`, Linux only) or in Twisted's (`reactor`);"
         " `auto` is the best that works.",
         option="engine",
         restart=True,
     )
-    read_ahead: Size = setting(
-        Size(READ_AHEAD),
+    read_ahead: types.Size = setting(
+        types.Size(READ_AHEAD),
         "What a thread reads of a file when it has to wait for a disk; the windows that follow find theirs in"
         " memory.",
         option="read-ahead",
@@ -266,19 +235,19 @@ class Performance:
         option="cpu-affinity",
         restart=True,
     )
-    mtu_slack: Slack = setting(
-        Slack(0),
+    mtu_slack: types.Slack = setting(
+        types.Slack(0),
         "With block_size `mtu`: how much smaller packets stay than the route allows, for a tunnel on the way that"
         " the kernel does not know of.",
     )
-    buffer_size: BufferSize = setting(
-        BufferSize(MOST_HELD),
+    buffer_size: types.BufferSize = setting(
+        types.BufferSize(MOST_HELD),
         "File data that one transfer may hold in memory: no window, and no block, is granted that does not fit,"
         " and the next window is read ahead where two fit. So it bounds what many transfers at once can take."
         " What has come of an upload may wait for the disk in 512 KiB more.",
     )
-    thread_pool_size: Threads = setting(
-        Threads(8),
+    thread_pool_size: types.Threads = setting(
+        types.Threads(8),
         "Threads that open, read and write files where a disk may have to be waited for. With workers, each of"
         " them has so many.",
     )
@@ -288,13 +257,13 @@ class Performance:
         " faster only where nothing ever waits and the kernel cannot tell (an image file in memory, such as"
         " SquashFS); on a disk each wait is one of all transfers. Local file systems only.",
     )
-    max_connections: Connections = setting(
-        Connections(1000),
+    max_connections: types.Connections = setting(
+        types.Connections(1000),
         "Transfers at once; what is more gets no answer until there is room.",
         option="max-connections",
     )
-    drain_timeout: DrainTime = setting(
-        DrainTime(10.0),
+    drain_timeout: types.DrainTime = setting(
+        types.DrainTime(10.0),
         "How long running transfers may take to finish when the daemon is stopped; what is left gets an ERROR. A"
         " second signal ends it at once.",
     )
@@ -309,14 +278,14 @@ class Cache:
         "Keep files open for the next client, and the bytes of small files that are asked for often. Each request"
         " looks whether the file is still the same. `false`: each transfer opens its own.",
     )
-    size: CacheSize = setting(
-        CacheSize(8 << 20),
+    size: types.CacheSize = setting(
+        types.CacheSize(8 << 20),
         "Memory for the bytes of small files, up to 64 KiB each; larger ones are left to the kernel's page cache."
         " Workers share it out among them. With 0 only open files are kept.",
         other_name=("performance", "cache_size"),
     )
-    ttl: Lifetime = setting(
-        Lifetime(60.0),
+    ttl: types.Lifetime = setting(
+        types.Lifetime(60.0),
         "How long a file that was opened is given to further clients. It is then opened anew, and one that was"
         " removed gives back its room on the disk.",
     )
@@ -326,8 +295,8 @@ class Cache:
 class Monitoring:
     """How the daemon is watched."""
 
-    http: HttpAddress = setting(
-        HttpAddress("127.0.0.1", 9069),
+    http: types.HttpAddress = setting(
+        types.HttpAddress("127.0.0.1", 9069),
         "Where /metrics and /healthz are served by HTTP.",
         option="http",
         restart=True,
