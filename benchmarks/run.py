@@ -136,13 +136,18 @@ def machine(chosen: argparse.Namespace, versions: Mapping[str, str], missing: Ma
         cpu=models[0] if models else platform.machine(),
         cpus=os.cpu_count() or 1,
         python=platform.python_version(),
-        command=shlex.join(["python", "-m", "benchmarks.run", *sys.argv[1:]]),
+        command=shlex.join(["python", "-m", "benchmarks.run", *map(_elsewhere, sys.argv[1:])]),
         rounds=chosen.rounds,
         method=meter.method,
         versions={name: version for name, version in versions.items() if name != OURS_2},
         missing=missing,
         note=chosen.note,
     )
+
+
+def _elsewhere(argument: str) -> str:
+    """As it would be on another machine: where a file was here is nobody's business."""
+    return Path(argument).name if Path(argument).is_absolute() else argument
 
 
 def main() -> int:
