@@ -14,14 +14,15 @@ import os
 import stat
 from contextlib import suppress
 from functools import partial
-from typing import NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
+from tftpd_tw.backends.chaining import then
 from tftpd_tw.backends.confined import LOOK, Root, as_tftp_error
 from tftpd_tw.backends.names import normalise
-from tftpd_tw.backends.quota import MeteredWriter, Quota
+from tftpd_tw.backends.quota import MeteredWriter, Quota, size_of_tree
 from tftpd_tw.backends.reading import READ_AHEAD, FileReader
 from tftpd_tw.backends.shared_files import SharedFiles
 from tftpd_tw.backends.staging import Staged, clean_debris
@@ -44,12 +45,6 @@ class _Opened(NamedTuple):
     """Before it was opened."""
     opened: os.stat_result
     """And after."""
-
-
-class _Prepared(NamedTuple):
-    writer: FileWriter
-    freed: int
-    """Bytes of the file that will be gone."""
 
 
 @implementer(IBackend)
@@ -135,12 +130,13 @@ class DirectoryBackend:
         finally:
             os.close(look)
 
-    def open_write(self, request: Request) -> "Deferred[IWriter]":
+    def open_write(self, request: Request) -> "IWriter | Deferred[IWriter]":
         """A place for the file that ``request`` names, in its directory, which must exist.
 
         :raises AccessViolation: if uploads are denied, or the name leads out of the root, or is that of an old
             version where such are kept (C112, S020).
-        :raises DiskFull: if more is announced than one upload may have (C070).
+        :raises DiskFull: if more is announced than one upload may have, or a quota leaves no room (C070, S028);
+            the Deferred may fail with that, too
 
         The Deferred fails with:
 
@@ -148,8 +144,7 @@ class DirectoryBackend:
         * :class:`FileExists` if it exists and may not be replaced (C110)
         * :class:`FileNotFound` if its directory does not exist, or it does not and only existing ones may be
           replaced
-        * :class:`DiskFull` if more is announced than there is room for, or a quota or the reserve leaves none
-          (C070, S028)
+        * :class:`DiskFull` if more is announced than there is room for, or the reserve leaves none (C070)
         """
         if self.uploads is UploadPolicy.DENY:
             raise AccessViolation("uploads are not allowed")
@@ -158,8 +153,7 @@ class DirectoryBackend:
             _must_have_versions(components[-1])
         if request.size is not None and self.max_upload is not None and request.size > self.max_upload:
             raise DiskFull(f"{request.size} bytes announced, {self.max_upload} allowed")
-        work = cast("Deferred[_Prepared]", self._in_thread(self._open_writer, components, request.size))
-        return shielded(work.addCallback(self._writer, request, components), _cancel)
+        return then(self._quota_known(), lambda _: self._begin_upload(request, components))
 
     def _look(self, components: tuple[bytes, ...], *, cached_only: bool = False) -> tuple[int, os.stat_result]:
         look, looked = self._root.look_at_regular(components, cached_only=cached_only)
@@ -195,9 +189,21 @@ class DirectoryBackend:
             return FileReader(file.fd, self._run_blocking, size=size, read_ahead=self._read_ahead)
         return self._files.add(*file)
 
-    def _open_writer(self, components: tuple[bytes, ...], size: int | None) -> _Prepared:
-        if self.quota is not None:
-            self.quota.measure(self._root)
+    def _quota_known(self) -> "Deferred[None] | None":
+        """Make sure that what the quota counts is fresh."""
+        if self.quota is None or self._closed:
+            return None
+        return self.quota.known(lambda: cast("Deferred[int]", self._in_thread(size_of_tree, self._root)))
+
+    def _begin_upload(self, request: Request, components: tuple[bytes, ...]) -> "Deferred[IWriter]":
+        quota = self.quota
+        allowance = None if quota is None else quota.begin(request.client.host, components, request.size)
+        work = cast("Deferred[Any]", self._in_thread(self._open_writer, components, request.size))
+        if allowance is not None:
+            work.addCallback(MeteredWriter, allowance, self._quota_known)
+        return shielded(work, _cancel)
+
+    def _open_writer(self, components: tuple[bytes, ...], size: int | None) -> FileWriter:
         directory = self._root.open_file(components[:-1], _DIRECTORY)
         try:
             old = self._to_replace(directory, components[-1])
@@ -214,19 +220,7 @@ class DirectoryBackend:
         except BaseException:
             os.close(directory)
             raise
-        freed = 0 if old is None or keeping else old.st_size
-        return _Prepared(FileWriter(staged, self._run_blocking, limit), freed)
-
-    def _writer(self, prepared: _Prepared, request: Request, components: tuple[bytes, ...]) -> IWriter:
-        """Back in the reactor thread: the writer, counted where there is a quota."""
-        if self.quota is None:
-            return prepared.writer
-        try:
-            allowance = self.quota.begin(request.client.host, components, request.size)
-        except DiskFull:
-            prepared.writer.cancel()
-            raise
-        return MeteredWriter(prepared.writer, allowance, prepared.freed)
+        return FileWriter(staged, self._run_blocking, limit)
 
     def _limit(self, directory: int, size: int | None) -> int | None:
         """The most bytes that this upload may have; refuse it if there is no room."""

@@ -1,9 +1,14 @@
 """How much uploads may take of the disk: all together, and those of each client.
 
-All together is the size of the tree that takes them, whoever put the files there. A thread measures it before the
-first upload, which waits for that, and again before one that comes :data:`MEASURED_EVERY` seconds later or more;
-in between, what is stored and replaced is counted. So it holds over restarts, and what is removed by hand is
-noticed. Workers measure the same tree, but each counts only its own uploads in between.
+All together is the size of the tree that takes them, whoever put the files there. It is measured in a thread, and
+what is stored and replaced in between is counted. It is measured again before an upload begins, and once more
+before one is stored, unless that was done within :data:`MEASURED_EVERY` seconds. So it holds over restarts, what is
+removed by hand is noticed, and so is what other processes store: each worker has its own count, and knows of the
+others what they had stored when it last measured. All who need the measure wait for the same one.
+
+The count is never below what is there but for what others have done since. An upload may be stored while a thread
+walks through the tree, which then has seen it or not, and what it has replaced likewise: what was stored meanwhile
+is added to what was found, what was replaced meanwhile is not taken off. The next measure puts it right.
 
 What a client has is not written down anywhere: it is counted from the start of the process on, and a file that is
 replaced, by whomever, is no longer its. A restart forgets it, each worker counts for itself, and beyond
@@ -13,9 +18,9 @@ others; it is no accounting.
 Bytes count when they come, so uploads at the same time cannot take the same room.
 """
 
+import errno
 import os
 import stat
-import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -24,16 +29,23 @@ from typing import TypeVar
 
 from attrs import define, field, frozen
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from tftpd_tw.backends.confined import Root
+from tftpd_tw.backends.chaining import then
+from tftpd_tw.backends.confined import Root, as_tftp_error
+from tftpd_tw.backends.staging import is_staged
+from tftpd_tw.backends.uploading import FileWriter
 from tftpd_tw.interfaces import Buffer, IWriter
 from tftpd_tw.protocol.errors import DiskFull
 
 T = TypeVar("T")
 
-MEASURED_EVERY = 300.0
+MEASURED_EVERY = 10.0
 """Seconds."""
+
+MEASURING_SHARE = 0.05
+"""Most of the time that may be spent with measuring; a huge tree is measured less often."""
 
 MOST_ENTRIES = 1_000_000
 """Files and folders that are looked at; what is beyond is not counted."""
@@ -43,6 +55,9 @@ MOST_FILES = 100_000
 
 Path = tuple[bytes, ...]
 
+Measure = Callable[[], "Deferred[int]"]
+"""Finds the size of the tree, in bytes."""
+
 
 @frozen
 class _Stored:
@@ -51,65 +66,51 @@ class _Stored:
 
 
 @define(eq=False)
-class Quota:
-    """Keeps count. All but :meth:`measure` belongs to the reactor thread.
+class Usage:
+    """What is in one tree, and who has uploaded it. All belongs to the reactor thread."""
 
-    :param total: bytes of all files; None for no limit
-    :param client: bytes that one address has uploaded and that are still there; None for no limit
-    """
-
-    total: int | None = None
-    client: int | None = None
     _seconds: Callable[[], float] = time.monotonic
-    _lock: threading.Lock = field(init=False, factory=threading.Lock)
-    _measured_at: float | None = field(init=False, default=None)
-    _tree: int = field(init=False, default=0)
+    tree: int = field(init=False, default=0)
     """Bytes of the files that are there."""
-    _growing: int = field(init=False, default=0)
+    growing: int = field(init=False, default=0)
     """Bytes of uploads under way."""
+    measures: int = field(init=False, default=0)
+    """How often the tree was measured."""
+    _measured_until: float | None = field(init=False, default=None)
+    """When it has to be measured again; None if it never was."""
+    _added_meanwhile: int = field(init=False, default=0)
+    """Bytes stored since the last measure began."""
+    _waiting: "list[Deferred[None]]" = field(init=False, factory=list)
+    """For the measure that is under way."""
     _files: OrderedDict[Path, _Stored] = field(init=False, factory=OrderedDict)
     _clients: dict[str, int] = field(init=False, factory=dict)
     """Bytes of each client, those under way included."""
 
-    def measure(self, root: Root) -> None:
-        """Find out how much there is beneath ``root``, unless that is known well enough. May block: call it in a
-        thread.
-        """
-        now = self._seconds()
-        with self._lock:
-            if self.total is None or (self._measured_at is not None and now < self._measured_at + MEASURED_EVERY):
-                return
-            self._measured_at = now
-        size = _size_of_tree(root)
-        with self._lock:
-            self._tree = size
+    def known(self, measure: Measure) -> "Deferred[None] | None":
+        """Have the tree measured, unless it is known well enough; None if so. Fails as ``measure`` does."""
+        if self._measured_until is not None and self._seconds() < self._measured_until:
+            return None
+        waiting: Deferred[None] = Deferred()
+        self._waiting.append(waiting)
+        if len(self._waiting) == 1:
+            self._added_meanwhile = 0
+            measure().addCallback(self._measured, self._seconds()).addBoth(self._wake)
+        return waiting
 
-    def begin(self, host: str, path: Path, announced: int | None) -> "Allowance":
-        """What the client ``host`` may upload to ``path``.
-
-        :raises DiskFull: ``announced`` bytes, or any at all, are too many
-        """
-        allowance = Allowance(self, host, path)
-        self.check(host, max(1, announced or 0))
-        return allowance
-
-    def check(self, host: str, size: int) -> None:
-        """Raise :class:`DiskFull` if there is no room for ``size`` more bytes of ``host``."""
-        if self.total is not None and self._tree + self._growing + size > self.total:
-            raise DiskFull(f"all uploads: more than the quota of {self.total} bytes")
-        if self.client is not None and self._clients.get(host, 0) + size > self.client:
-            raise DiskFull(f"uploads of {host}: more than the quota of {self.client} bytes")
+    def of_client(self, host: str) -> int:
+        """Bytes that the client ``host`` has uploaded and that are still there, those under way included."""
+        return self._clients.get(host, 0)
 
     def grow(self, host: str, size: int) -> None:
         """Count ``size`` bytes of an upload under way; a negative number takes them back."""
-        self._growing += size
+        self.growing += size
         self._add(host, size)
 
-    def keep(self, host: str, path: Path, size: int, replaced: int) -> None:
-        """An upload of ``size`` bytes is stored, instead of ``replaced`` bytes."""
-        self._growing -= size
-        with self._lock:
-            self._tree = max(0, self._tree + size - replaced)
+    def keep(self, host: str, path: Path, size: int, freed: int) -> None:
+        """An upload of ``size`` bytes is stored; ``freed`` bytes are gone, for certain since the last measure."""
+        self.growing -= size
+        self.tree = max(0, self.tree + size - freed)
+        self._added_meanwhile += size
         old = self._files.pop(path, None)
         self._files[path] = _Stored(host, size)
         if old is None and len(self._files) > MOST_FILES:
@@ -122,6 +123,54 @@ class Quota:
         if count > 0:
             self._clients[host] = count
 
+    def _measured(self, found: int, began: float) -> None:
+        now = self._seconds()
+        self.tree = found + self._added_meanwhile
+        self.measures += 1
+        self._measured_until = now + max(MEASURED_EVERY, (now - began) / MEASURING_SHARE)
+
+    def _wake(self, result: Failure | None) -> None:
+        waiting, self._waiting = self._waiting, []
+        for each in waiting:
+            each.callback(result)  # type: ignore[arg-type] # with a Failure it fails
+
+
+@frozen(eq=False)
+class Quota:
+    """The limits of a tree.
+
+    :param total: bytes of all files; None for no limit
+    :param client: bytes that one address has uploaded and that are still there; None for no limit
+    :param usage: what there is, shared by all who store files there
+    """
+
+    total: int | None = None
+    client: int | None = None
+    usage: Usage = field(factory=Usage)
+
+    def known(self, measure: Measure) -> "Deferred[None] | None":
+        """As :meth:`Usage.known`; None where nobody has to know."""
+        return None if self.total is None else self.usage.known(measure)
+
+    def begin(self, host: str, path: Path, announced: int | None) -> "Allowance":
+        """What the client ``host`` may upload to ``path``.
+
+        :raises DiskFull: ``announced`` bytes, or any at all, are too many
+        """
+        self.check(host, max(1, announced or 0))
+        return Allowance(self, host, path)
+
+    def check(self, host: str, size: int) -> None:
+        """Raise :class:`DiskFull` if there is no room for ``size`` more bytes of ``host``."""
+        self.check_total(self.usage.growing + size)
+        if self.client is not None and self.usage.of_client(host) + size > self.client:
+            raise DiskFull(f"uploads of {host}: more than the quota of {self.client} bytes")
+
+    def check_total(self, size: int) -> None:
+        """Raise :class:`DiskFull` if the tree has no room for ``size`` bytes."""
+        if self.total is not None and self.usage.tree + size > self.total:
+            raise DiskFull(f"all uploads: more than the quota of {self.total} bytes")
+
 
 @define(eq=False)
 class Allowance:
@@ -131,6 +180,7 @@ class Allowance:
     _host: str
     _path: Path
     _size: int = field(init=False, default=0)
+    _measures: int = field(init=False, default=0)
 
     def take(self, size: int) -> None:
         """Count ``size`` more bytes.
@@ -138,17 +188,27 @@ class Allowance:
         :raises DiskFull: that is too much
         """
         self._quota.check(self._host, size)
-        self._quota.grow(self._host, size)
+        self._quota.usage.grow(self._host, size)
         self._size += size
 
-    def keep(self, replaced: int) -> None:
-        """The upload is stored, instead of a file of ``replaced`` bytes."""
-        self._quota.keep(self._host, self._path, self._size, replaced)
+    def finish(self) -> None:
+        """The upload is about to be stored.
+
+        :raises DiskFull: others have taken its room
+        """
+        self._quota.check_total(self._size)
+        self._measures = self._quota.usage.measures
+
+    def keep(self, freed: int) -> None:
+        """It is stored, and ``freed`` bytes are gone for it."""
+        usage = self._quota.usage
+        # What was measured since it was begun to be stored may know that already.
+        usage.keep(self._host, self._path, self._size, freed if usage.measures == self._measures else 0)
         self._size = 0
 
     def give_back(self) -> None:
         """It is not."""
-        self._quota.grow(self._host, -self._size)
+        self._quota.usage.grow(self._host, -self._size)
         self._size = 0
 
 
@@ -157,10 +217,10 @@ class Allowance:
 class MeteredWriter:
     """Counts what goes through it to ``inner``."""
 
-    inner: IWriter
+    inner: FileWriter
     allowance: Allowance
-    replaced: int
-    """Bytes of the file that it replaces."""
+    known: "Callable[[], Deferred[None] | None]"
+    """Makes sure that the quota's count is fresh."""
 
     def write(self, data: Buffer) -> "None | Deferred[None]":
         """Count and pass on; raises :class:`DiskFull` where it is too much."""
@@ -168,31 +228,46 @@ class MeteredWriter:
         return self.inner.write(data)
 
     def finish(self) -> "None | Deferred[None]":
-        """Pass on, and count as stored once it is."""
-        done = self.inner.finish()
-        if isinstance(done, Deferred):
-            return done.addCallback(self._finished)
-        self.allowance.keep(self.replaced)
-        return None
+        """Pass on if there still is room, and count as stored once it is.
 
-    def cancel(self) -> "None | Deferred[None]":
+        :raises DiskFull: others have taken it; also through the Deferred
+        """
+        return then(self.known(), self._finish)
+
+    def cancel(self) -> "Deferred[None]":
         """Pass on; the bytes are free again."""
         self.allowance.give_back()
         return self.inner.cancel()
 
-    def _finished(self, result: T) -> T:
-        self.allowance.keep(self.replaced)
-        return result
+    def _finish(self, _: None) -> "Deferred[None]":
+        self.allowance.finish()
+        return self.inner.finish().addCallback(self._finished)
+
+    def _finished(self, _: None) -> None:
+        self.allowance.keep(self.inner.freed)
 
 
-def _size_of_tree(root: Root) -> int:
+def size_of_tree(root: Root) -> int:
+    """Bytes of the files beneath ``root``, without those of uploads under way. May block: call it in a thread.
+
+    :raises TFTPError: the system fails
+    """
     size = seen = 0
-    for _, folders, files, fd in os.fwalk(b".", dir_fd=root.fd):
-        seen += len(folders) + len(files)
-        for name in files:
-            with suppress(OSError):
-                found = os.stat(name, dir_fd=fd, follow_symlinks=False)
-                size += found.st_size if stat.S_ISREG(found.st_mode) else 0
-        if seen >= MOST_ENTRIES:
-            break
+    try:
+        for _, folders, files, fd in os.fwalk(b".", dir_fd=root.fd, onerror=_pass_over):
+            seen += len(folders) + len(files)
+            for name in files:
+                with suppress(FileNotFoundError):
+                    found = os.stat(name, dir_fd=fd, follow_symlinks=False)
+                    size += found.st_size if stat.S_ISREG(found.st_mode) and not is_staged(name) else 0
+            if seen >= MOST_ENTRIES:
+                break
+    except OSError as error:
+        raise as_tftp_error(error, "quota") from error
     return size
+
+
+def _pass_over(error: OSError) -> None:
+    """Folders that are gone or not ours to read do not count."""
+    if error.errno not in (errno.EACCES, errno.ENOENT, errno.ENOTDIR):
+        raise error

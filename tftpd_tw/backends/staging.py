@@ -26,7 +26,7 @@ from attrs import define, field
 from tftpd_tw.backends.confined import Root, as_tftp_error
 from tftpd_tw.backends.filesystems import lives_in_memory
 from tftpd_tw.backends.storing import AS_USUAL, Storing
-from tftpd_tw.backends.versions import replace_keeping
+from tftpd_tw.backends.versions import replace_keeping, size_at
 from tftpd_tw.interfaces import Buffer
 from tftpd_tw.protocol.text import escaped
 
@@ -43,6 +43,11 @@ _DEEPEST = 64
 
 def _part_name() -> bytes:
     return _PREFIX + secrets.token_hex(8).encode() + _SUFFIX
+
+
+def is_staged(name: bytes) -> bool:
+    """Whether ``name`` is a temporary one."""
+    return name.startswith(_PREFIX) and name.endswith(_SUFFIX)
 
 
 @define(eq=False)
@@ -66,6 +71,8 @@ class Staged:
     _storing: Storing = AS_USUAL
     _versions: int = 0
     """How many old files of that name are kept."""
+    freed: int = field(init=False, default=0)
+    """Bytes of the files that went when it was published."""
     _closed: bool = field(init=False, default=False)
 
     @classmethod
@@ -118,8 +125,9 @@ class Staged:
             if self._storing.durable:
                 os.fsync(self._fd)
             if self._versions:
-                replace_keeping(self._directory, self._target, self._rename, self._versions)
+                self.freed = replace_keeping(self._directory, self._target, self._rename, self._versions)
             elif self._replace:
+                self.freed = size_at(self._directory, self._target)
                 self._rename()
             else:
                 self._link()
@@ -232,7 +240,7 @@ def clean_debris(root: Root, *, before: float = _STARTED, most: int = 100_000) -
             folders.clear()
         seen += len(folders) + len(files)
         for name in files:
-            if name.startswith(_PREFIX) and name.endswith(_SUFFIX):
+            if is_staged(name):
                 removed += _remove_debris(fd, name, before)
         if seen >= most:
             break

@@ -110,6 +110,11 @@ class FileWriter:
         self._failure = self._failure or TFTPError("upload was cancelled")
         return shielded(Deferred.fromCoroutine(self._discard()))
 
+    @property
+    def freed(self) -> int:
+        """Bytes of the files that went when it was finished."""
+        return self._staged.freed
+
     async def _finish(self) -> None:
         rest, self._held, self._held_bytes = self._held, [], 0
         while self._busy:

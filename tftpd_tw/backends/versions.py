@@ -29,10 +29,11 @@ def is_version(name: bytes) -> bool:
     return _VERSION.fullmatch(name) is not None
 
 
-def replace_keeping(directory: int, target: bytes, rename: Callable[[], None], most: int) -> None:
+def replace_keeping(directory: int, target: bytes, rename: Callable[[], None], most: int) -> int:
     """Call ``rename``, which replaces ``target`` in ``directory`` (a descriptor), and keep what was there.
 
     :param most: how many old versions are kept; at least 1
+    :returns: bytes of those that went for it
     :raises OSError: it cannot be done; also if the folder may not be read. Then nothing has changed.
     """
     fd = os.open(b".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)
@@ -50,11 +51,29 @@ def replace_keeping(directory: int, target: bytes, rename: Callable[[], None], m
                 with suppress(FileNotFoundError):
                     os.unlink(newest, dir_fd=fd)
             raise
-        for number in numbers[: max(0, len(numbers) + kept - most)]:
-            with suppress(OSError):
-                os.unlink(_called(target, number), dir_fd=fd)
+        return sum(
+            _remove(fd, _called(target, number)) for number in numbers[: max(0, len(numbers) + kept - most)]
+        )
     finally:
         os.close(fd)
+
+
+def size_at(directory: int, name: bytes) -> int:
+    """Bytes of the file ``name`` in ``directory``; 0 if there is none."""
+    try:
+        return os.stat(name, dir_fd=directory, follow_symlinks=False).st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _remove(fd: int, version: bytes) -> int:
+    """Remove one; how many bytes it had, 0 if it stays."""
+    try:
+        size = size_at(fd, version)
+        os.unlink(version, dir_fd=fd)
+    except OSError:
+        return 0
+    return size
 
 
 def _lock(fd: int) -> None:
