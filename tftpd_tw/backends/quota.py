@@ -2,9 +2,9 @@
 
 All together is the size of the tree that takes them, whoever put the files there. It is measured in a thread, and
 what is stored and replaced in between is counted. It is measured again before an upload begins, and once more
-before one is stored, unless that was done within :data:`MEASURED_EVERY` seconds. So it holds over restarts, what is
-removed by hand is noticed, and so is what other processes store: each worker has its own count, and knows of the
-others what they had stored when it last measured. All who need the measure wait for the same one.
+before one is stored, unless that was done within :data:`MEASURED_EVERY` seconds. So it holds over restarts, what
+is removed by hand is noticed, and so is what other processes store: each worker has its own count, and knows of
+the others what they had stored when it last measured. All who need the measure wait for the same one.
 
 The count is never below what is there but for what others have done since. An upload may be stored while a thread
 walks through the tree, which then has seen it or not, and what it has replaced likewise: what was stored meanwhile
@@ -132,7 +132,7 @@ class Usage:
     def _wake(self, result: Failure | None) -> None:
         waiting, self._waiting = self._waiting, []
         for each in waiting:
-            each.callback(result)  # type: ignore[arg-type] # with a Failure it fails
+            each.callback(result)  # with a Failure it fails
 
 
 @frozen(eq=False)
