@@ -1,5 +1,6 @@
 """Stopping while threads are at work: they may finish, and a disk that hangs holds nobody up."""
 
+import gc
 import queue
 import threading
 
@@ -7,9 +8,10 @@ import pytest
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from tftpd_tw.protocol.errors import DiskFull
 from tftpd_tw.service.configuration import Configuration, Filesystem, Performance
-from tftpd_tw.service.transfers import STORAGE_SECONDS, Storage
-from tftpd_tw.service.value_types import Folder, Size
+from tftpd_tw.service.transfers import OPENING_SECONDS, STORAGE_SECONDS, Storage
+from tftpd_tw.service.value_types import FileSize, Folder, Size
 
 
 class ThreadReactor(Clock):
@@ -80,3 +82,55 @@ def test_reading_ahead(read_ahead):
     storage = Storage(ThreadReactor(), configuration)
     assert storage.folders.backend._read_ahead == storage.folders.backend._files._read_ahead == read_ahead
     storage.folders.backend.close()
+
+
+class TestReload:
+    """Quotas go on with what was counted before, whatever the settings call the folder."""
+
+    @pytest.fixture
+    def reactor(self):
+        """One for all folders."""
+        return ThreadReactor()
+
+    @pytest.fixture
+    def quota(self, reactor, tmp_path):
+        """The quota after the folder of that name is served."""
+        (tmp_path / "folder").mkdir()
+        (tmp_path / "other-way").symlink_to("folder")
+        (tmp_path / "another").mkdir()
+
+        def configured(name):
+            root = Folder(f"{tmp_path}/{name}")
+            return Configuration(filesystem=Filesystem(root=root, quota_per_client=FileSize(100)))
+
+        storage = Storage(reactor, configured("folder"))
+
+        def quota(name=None):
+            if name is not None:
+                storage.use(storage.open(configured(name)), 1)
+            return storage.folders.backend.quota
+
+        yield quota
+        storage.close()
+
+    @pytest.mark.parametrize("name", ["folder", "other-way"])
+    def test_the_same_folder(self, reactor, quota, name):
+        """What clients have stored still counts, and so does what they store now into the old one."""
+        growing = quota().begin("192.0.2.1", (b"a",), None)
+        growing.take(60)
+        reloaded = quota(name)
+        reactor.advance(OPENING_SECONDS)
+        growing.keep(0)
+        with pytest.raises(DiskFull):
+            reloaded.check("192.0.2.1", 50)
+        reloaded.check("192.0.2.1", 40)
+
+    def test_another_folder(self, reactor, quota):
+        """It has a count of its own; and what is served no more is forgotten."""
+        old = quota().begin("192.0.2.1", (b"a",), None)
+        old.take(60)
+        quota("another").check("192.0.2.1", 100)
+        reactor.advance(OPENING_SECONDS)
+        del old
+        gc.collect()
+        quota("folder").check("192.0.2.1", 100)

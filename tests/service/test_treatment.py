@@ -380,6 +380,18 @@ def test_mode_and_owner(serve: Serve) -> None:
     assert (status.st_mode & 0o777, status.st_uid, status.st_gid) == (0o664, os.getuid(), os.getgid())
 
 
+def test_two_ways_to_one_folder(serve: Serve) -> None:
+    """It has one quota."""
+    top = serve().top
+    (top / "other-way").symlink_to(top / "root")
+    one = serve(
+        filesystem={"uploads": "create", "quota_per_client": 10},
+        clients=profile(paths=["other*"], root="TOP/other-way"),
+    )
+    assert one.write("a", b"1" * 6) == "stored"
+    assert [one.write(f"other-{size}", b"1" * size) for size in (5, 4)] == ["ERROR 3", "stored"]
+
+
 @pytest.mark.parametrize("fsync", [True, False])
 def test_fsync(serve: Serve, fsync: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without it nothing is synchronised."""

@@ -99,10 +99,13 @@ class Root:
     """Whether its file system is local, so that the reactor thread may ask it for what is cached."""
     device: int = field(init=False)
     """The file system's number; a file of another one is of a mount beneath the root."""
+    inode: int = field(init=False)
+    """With :attr:`device`, what tells this directory from any other while it is open, however it is spelled."""
 
     def __attrs_post_init__(self) -> None:
         self.prompt = answers_at_once(self.fd)
-        self.device = os.fstat(self.fd).st_dev
+        status = os.fstat(self.fd)
+        self.device, self.inode = status.st_dev, status.st_ino
 
     @classmethod
     def open(cls, path: bytes | str, *, walking: bool = False) -> "Root":

@@ -22,7 +22,7 @@ from zope.interface import implementer
 from tftpd_tw.backends.chaining import then
 from tftpd_tw.backends.confined import LOOK, Root, as_tftp_error
 from tftpd_tw.backends.names import normalise
-from tftpd_tw.backends.quota import MeteredWriter, Quota, size_of_tree
+from tftpd_tw.backends.quota import FolderKey, MeteredWriter, Quota, size_of_tree
 from tftpd_tw.backends.reading import READ_AHEAD, FileReader
 from tftpd_tw.backends.shared_files import SharedFiles
 from tftpd_tw.backends.staging import Staged, clean_debris
@@ -97,6 +97,11 @@ class DirectoryBackend:
             self._files.clear()
         if not self._opening:
             self._root.close()
+
+    @property
+    def key(self) -> FolderKey:
+        """Which directory that is, however its path is spelled."""
+        return self._root.device, self._root.inode
 
     @property
     def prompt(self) -> bool:

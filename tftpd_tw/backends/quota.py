@@ -26,6 +26,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TypeVar
+from weakref import WeakValueDictionary
 
 from attrs import define, field, frozen
 from twisted.internet.defer import Deferred
@@ -133,6 +134,13 @@ class Usage:
         waiting, self._waiting = self._waiting, []
         for each in waiting:
             each.callback(result)  # with a Failure it fails
+
+
+FolderKey = tuple[int, int]
+"""Device and inode."""
+
+Usages = WeakValueDictionary[FolderKey, Usage]
+"""What is in each folder, for as long as somebody stores files there."""
 
 
 @frozen(eq=False)

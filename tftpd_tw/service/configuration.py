@@ -116,7 +116,8 @@ class Filesystem:
         None,
         "What all files beneath the upload folder may take together. They are measured before an upload begins and"
         " before it is stored, if that was not done within ten seconds; a tree that takes longer than half a"
-        " second less often. With several workers, uploads can exceed it by what other workers store in between.",
+        " second less often. Of more than a million files and folders, those beyond do not count. With several"
+        " workers, uploads can exceed it by what other workers store in between.",
     )
     quota_per_client: types.FileSize | None = setting(
         None,

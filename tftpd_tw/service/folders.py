@@ -23,7 +23,7 @@ from tftpd_tw.backends.caseless import CaselessBackend
 from tftpd_tw.backends.chaining import Identify
 from tftpd_tw.backends.directory import DirectoryBackend
 from tftpd_tw.backends.profiled import ProfiledBackend
-from tftpd_tw.backends.quota import Quota
+from tftpd_tw.backends.quota import Quota, Usage, Usages
 from tftpd_tw.backends.shared_files import SharedFiles
 from tftpd_tw.backends.storing import Storing
 from tftpd_tw.backends.uploading import UploadPolicy
@@ -75,6 +75,7 @@ class Folders:
     :param clock: for what is kept for a time.
     :param paths: other paths of the same folders.
     :param identify: what clients are called; None to ask the kernel.
+    :param usages: what earlier ones have counted for their quotas, to go on with.
     :raises OpenError: one of them cannot be opened
     """
 
@@ -85,11 +86,13 @@ class Folders:
         clock: Any,
         paths: Mapping[str, str],
         identify: Identify | None = None,
+        usages: Usages | None = None,
     ) -> None:
         self._configuration = configuration
         self._run_blocking = run_blocking
         self._paths = paths
         self._identify = identify or Neighbours(run_blocking).identify
+        self._usages = Usages() if usages is None else usages
         self._taking = {Tree.parse(place).base for place in _upload_places(configuration)}
         self._directories: dict[str, DirectoryBackend] = {}
         self._caseless: list[CaselessBackend] = []
@@ -158,9 +161,6 @@ class Folders:
 
     def _directory(self, base: str) -> DirectoryBackend:
         filesystem, performance = self._configuration.filesystem, self._configuration.performance
-        quota = None
-        if filesystem.quota is not None or filesystem.quota_per_client is not None:
-            quota = Quota(filesystem.quota, filesystem.quota_per_client)
         try:
             directory = DirectoryBackend(
                 self._paths.get(base, base),
@@ -168,7 +168,6 @@ class Folders:
                 uploads=filesystem.uploads if base in self._taking else UploadPolicy.DENY,
                 max_upload=filesystem.max_file_size,
                 storing=self._storing,
-                quota=quota,
                 world_readable_only=filesystem.world_readable_only,
                 files=self._files,
                 read_ahead=performance.read_ahead,
@@ -182,6 +181,10 @@ class Folders:
                 f"performance.async_io: false is for local file systems, and {base} may be on another"
                 " machine that keeps everybody waiting; leave it true"
             )
+        if filesystem.quota is not None or filesystem.quota_per_client is not None:
+            # Two spellings may name one folder; it has one quota all the same.
+            usage = self._usages.setdefault(directory.key, Usage())
+            directory.quota = Quota(filesystem.quota, filesystem.quota_per_client, usage)
         return directory
 
 

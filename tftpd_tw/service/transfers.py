@@ -15,6 +15,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.threadpool import ThreadPool
 
+from tftpd_tw.backends.quota import Usages
 from tftpd_tw.interfaces import Address
 from tftpd_tw.net.engine import IRequestSocket
 from tftpd_tw.net.engines import ENGINES
@@ -63,6 +64,7 @@ class Storage:
         self._threads = StorageThreads(0, configuration.performance.thread_pool_size, "tftpd-storage")
         self._working = 0
         self._old: dict[Folders, Any] = {}
+        self._usages = Usages()
         self._finished: Deferred[None] | None = None
         self.folders = self.open(configuration)
 
@@ -72,7 +74,7 @@ class Storage:
         :raises OpenError: one of them cannot be opened
         """
         run = self._in_thread if configuration.performance.async_io else execute
-        return Folders(configuration, run, self._reactor, self._paths)
+        return Folders(configuration, run, self._reactor, self._paths, usages=self._usages)
 
     def use(self, folders: Folders, threads: int) -> None:
         """From now on these, and so many threads; what is open in the old folders stays open."""
