@@ -15,7 +15,7 @@ from tftpd_tw.interfaces import Direction
 from tftpd_tw.policy.client_names import ClientNames, Tree, names_by_address
 from tftpd_tw.policy.rewrite_rules import RewriteRule
 from tftpd_tw.policy.rewriting import Rewriting
-from tftpd_tw.protocol.errors import AccessViolation, FileNotFound
+from tftpd_tw.protocol.errors import AccessViolation, FileNotFound, TFTPError
 
 CLIENT = ClientNames(b"192.0.2.1", b"C0000201", b"52-54-00-00-00-01", None)
 
@@ -254,30 +254,29 @@ class TestRewriting:
             threads.run()
 
     def test_questions_of_an_upload(self, search, tmp_path):
-        """An upload's rules ask what could be read."""
+        """An upload's rules ask what is there where it goes, and not what could be read."""
         rules = Rewriting([RewriteRule(if_missing=True, replace="new-")])
-        backend = search("a", uploads="a", rewriting=rules)
+        backend = search("a", uploads="b", rewriting=rules)
         store(backend, b"both", b"1")
-        store(backend, b"fresh", b"2")
-        assert (tmp_path / "a" / "both").read_bytes() == b"1"
-        assert (tmp_path / "a" / "new-fresh").read_bytes() == b"2"
+        store(backend, b"only-a", b"2")
+        assert (tmp_path / "b" / "both").read_bytes() == b"1"
+        assert (tmp_path / "b" / "new-only-a").read_bytes() == b"2"
 
     @pytest.mark.parametrize("later", [False, True])
-    def test_a_bug_is_no_missing_file(self, later):
-        """What a backend does not foresee is not taken for an answer. It is asked for reading, by whoever asks."""
-        asked = []
-
-        class Broken:
-            def open_read(self, request):
-                asked.append((request.direction, request.name))
-                return fail(ZeroDivisionError()) if later else 1 // 0
-
-            open_write = open_read
-
+    def test_a_failure_is_no_missing_file(self, search, later):
+        """What is not foreseen is not taken for an answer, nor that it cannot be told now."""
         rewriting = Rewriting([RewriteRule(if_missing=True, replace="x")])
-        with pytest.raises(ZeroDivisionError):
-            result_of(RewritingBackend(Broken(), rewriting, names_by_address).open_write(write_request(b"f")))
-        assert asked == [(Direction.READ, b"f")]
+        for error in (ZeroDivisionError, TFTPError):
+
+            def find(request, error=error):
+                assert (request.direction, request.name) == (Direction.WRITE, b"f")
+                if later:
+                    return fail(error())
+                raise error
+
+            backend = RewritingBackend(search("a", uploads="a"), rewriting, names_by_address, find)
+            with pytest.raises(error):
+                result_of(backend.open_write(write_request(b"f")))
 
 
 def test_the_request_stays_as_it_is(search):

@@ -417,6 +417,58 @@ def test_a_folder_that_is_not_there(serve: Serve) -> None:
     assert len(os.listdir("/proc/self/fd")) == before
 
 
+# Rules that ask whether there is a file
+
+
+def ask_first(where: str, **settings: Any) -> dict[str, Any]:
+    """The settings of the section ``filesystem``: what is ``where`` stays there, the rest goes to ``new``."""
+    rewrite = [
+        {"match": "^", "replace": f"{where}/", "then": "stop-if-found"},
+        {"match": "^", "if_missing": True, "replace": "new/"},
+    ]
+    return {"uploads": "overwrite", "rewrite": rewrite, **settings}
+
+
+@pytest.mark.parametrize("ignore_case", [False, True])
+@pytest.mark.parametrize("security", [{}, {"read_enabled": False}, {"rules": [rule("deny", only="read")]}])
+def test_a_write_asks_what_is_there(serve: Serve, security: dict[str, Any], ignore_case: bool) -> None:
+    """Whether or not it could be read by that client, or by anybody."""
+    one = serve(filesystem=ask_first("own", ignore_case=ignore_case, world_readable_only=True), security=security)
+    own, top, new = one.file("root/own/a", ""), one.file("root/b", ""), one.top / "root/new"
+    new.mkdir()
+    for path in (own, top):
+        path.chmod(0o600)
+    names = "AB" if ignore_case else "ab"
+    assert [one.write(name) for name in (*names, "c")] == ["stored"] * 3
+    assert [path.read_text() for path in (own, top, new / "c")] == ["new"] * 3
+
+
+def test_a_write_asks_where_it_goes(serve: Serve) -> None:
+    """What is where others read makes no difference."""
+    (serve().top / "up/new").mkdir(parents=True)
+    one = serve(filesystem=ask_first("own", upload_root="TOP/up"))
+    one.file("root/own/a", "old")
+    one.file("root/b", "old")
+    kept = one.file("up/c", "old")
+    assert [one.write(name) for name in "abc"] == ["stored"] * 3
+    assert sorted(path.name for path in (one.top / "up/new").iterdir()) == ["a", "b"]
+    assert kept.read_text() == "new"
+
+
+def test_a_read_asks_all_roots(serve: Serve) -> None:
+    """What is there and forbidden is refused, and no rule puts another file in its place."""
+    (serve().top / "more").mkdir()
+    one = serve(
+        filesystem=ask_first("own", fallback_roots=["TOP/more"]),
+        security={"rules": [rule("deny", paths=["own/a"])]},
+    )
+    for name in ("root/own/a", "root/new/a", "more/own/b", "root/new/b", "more/c", "root/new/c", "root/new/d"):
+        one.file(name, name)
+    one.file("root/new/e", "e")
+    (one.top / "root/own/e").mkdir()
+    assert [one.read(name) for name in "abcde"] == ["ERROR 2", "more/own/b", "more/c", "root/new/d", "e"]
+
+
 # Profiles
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from tftpd_tw.backends.chaining import Identify
+from tftpd_tw.backends.finding import IFinder
 from tftpd_tw.backends.guarded import GuardedBackend
 from tftpd_tw.backends.rewritten import RewritingBackend
 from tftpd_tw.backends.searching import Place, SearchBackend
@@ -10,7 +11,7 @@ from tftpd_tw.interfaces import IAuthorizer, IBackend
 from tftpd_tw.policy.client_names import FROM_THE_KERNEL, Tree, names_by_address
 from tftpd_tw.policy.rewriting import Rewriting
 
-OpenBase = Callable[[str, bool], IBackend]
+OpenBase = Callable[[str, bool], IFinder]
 """``open_base(path, uploads)``: the backend for a :attr:`Tree.base`, and whether uploads go there. Who opens it
 closes it."""
 
@@ -31,21 +32,18 @@ def assemble(
     :param authorizer: who is asked about what the rules have made of a name.
     :raises OSError: and whatever else ``open_base`` raises
     """
-    opened: dict[str, IBackend] = {}
+    opened: dict[str, IFinder] = {}
     all_trees = (*roots, uploads) if uploads is not None else tuple(roots)
     for tree in all_trees:
         if tree.base not in opened:
             opened[tree.base] = open_base(tree.base, uploads is not None and tree.base == uploads.base)
     place = Place(uploads, opened[uploads.base]) if uploads is not None else None
     trees = frozenset().union(*(tree.placeholders for tree in all_trees))
-    backend: IBackend = SearchBackend(
-        [Place(tree, opened[tree.base]) for tree in roots], place, _identify(trees, ask_kernel)
-    )
+    search = SearchBackend([Place(tree, opened[tree.base]) for tree in roots], place, _identify(trees, ask_kernel))
     if rewriting is None:
-        return backend
-    if authorizer is not None:
-        backend = GuardedBackend(backend, authorizer)
-    return RewritingBackend(backend, rewriting, _identify(rewriting.placeholders, ask_kernel))
+        return search
+    backend = search if authorizer is None else GuardedBackend(search, authorizer)
+    return RewritingBackend(backend, rewriting, _identify(rewriting.placeholders, ask_kernel), search.find)
 
 
 def _identify(placeholders: frozenset[str], ask_kernel: Identify) -> Identify:

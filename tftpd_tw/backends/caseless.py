@@ -25,10 +25,11 @@ from zope.interface import implementer
 
 from tftpd_tw.backends.chaining import if_not_found, then
 from tftpd_tw.backends.confined import LOOK, Root, as_tftp_error
+from tftpd_tw.backends.finding import IFinder
 from tftpd_tw.backends.names import normalise
 from tftpd_tw.backends.shared_files import SETTLED
 from tftpd_tw.backends.threads import shielded
-from tftpd_tw.interfaces import Direction, IBackend, IReader, IWriter, Request, RunBlocking
+from tftpd_tw.interfaces import Direction, IReader, IWriter, Request, RunBlocking
 from tftpd_tw.protocol.errors import AccessViolation, FileNotFound
 from tftpd_tw.protocol.text import escaped
 
@@ -80,7 +81,7 @@ class _Found(NamedTuple):
     """On the way."""
 
 
-@implementer(IBackend)
+@implementer(IFinder)
 class CaselessBackend:
     """Gives ``inner`` the spelling of names that exists beneath ``root``.
 
@@ -95,7 +96,7 @@ class CaselessBackend:
 
     def __init__(
         self,
-        inner: IBackend,
+        inner: IFinder,
         root: str | bytes | os.PathLike[str],
         *,
         run_blocking: RunBlocking,
@@ -127,6 +128,10 @@ class CaselessBackend:
     def open_write(self, request: Request) -> "IWriter | Deferred[IWriter]":
         """A place for the upload: where a file of another spelling is, that one's; raises as ``inner`` does."""
         return then(self.spelled(request), self.inner.open_write)
+
+    def find(self, request: Request) -> "Deferred[None] | None":
+        """Look for the file in any spelling; raises as ``inner`` does."""
+        return if_not_found(lambda: self.inner.find(request), lambda: then(self.spelled(request), self.inner.find))
 
     def spelled(self, request: Request) -> "Request | Deferred[Request]":
         """``request`` with its name as it is spelled on the disk.

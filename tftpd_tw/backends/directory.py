@@ -21,6 +21,7 @@ from zope.interface import implementer
 
 from tftpd_tw.backends.chaining import then
 from tftpd_tw.backends.confined import LOOK, Root, as_tftp_error
+from tftpd_tw.backends.finding import IFinder
 from tftpd_tw.backends.names import normalise
 from tftpd_tw.backends.quota import FolderKey, MeteredWriter, Quota, size_of_tree
 from tftpd_tw.backends.reading import READ_AHEAD, FileReader
@@ -30,7 +31,7 @@ from tftpd_tw.backends.storing import AS_USUAL, Storing
 from tftpd_tw.backends.threads import shielded
 from tftpd_tw.backends.uploading import FileWriter, UploadPolicy
 from tftpd_tw.backends.versions import LONGEST_NAME, is_version
-from tftpd_tw.interfaces import IBackend, IReader, IWriter, Request, RunBlocking
+from tftpd_tw.interfaces import IReader, IWriter, Request, RunBlocking
 from tftpd_tw.protocol.errors import AccessViolation, DiskFull, FileExists, FileNotFound
 from tftpd_tw.protocol.text import escaped
 
@@ -47,7 +48,7 @@ class _Opened(NamedTuple):
     """And after."""
 
 
-@implementer(IBackend)
+@implementer(IFinder)
 class DirectoryBackend:
     """Serves the directory ``root``.
 
@@ -159,6 +160,19 @@ class DirectoryBackend:
         if request.size is not None and self.max_upload is not None and request.size > self.max_upload:
             raise DiskFull(f"{request.size} bytes announced, {self.max_upload} allowed")
         return then(self._quota_known(), lambda _: self._begin_upload(request, components))
+
+    def find(self, request: Request) -> "Deferred[None] | None":
+        """Look for the file, whoever may have it; see :meth:`~tftpd_tw.backends.finding.IFinder.find`."""
+        components = normalise(request.name)
+        try:
+            self._find(components, cached_only=True)
+        except BlockingIOError:
+            return shielded(cast("Deferred[None]", self._in_thread(self._find, components)))
+        return None
+
+    def _find(self, components: tuple[bytes, ...], *, cached_only: bool = False) -> None:
+        look, _ = self._root.look_at_regular(components, cached_only=cached_only)
+        os.close(look)
 
     def _look(self, components: tuple[bytes, ...], *, cached_only: bool = False) -> tuple[int, os.stat_result]:
         look, looked = self._root.look_at_regular(components, cached_only=cached_only)

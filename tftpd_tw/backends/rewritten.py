@@ -1,22 +1,22 @@
 """Names are rewritten by rules before another backend sees them.
 
-Where a rule asks whether there is a file of some name, that backend is asked to open it for reading, and it is
-closed again at once; also for an upload. Backends keep what was opened for a while, so that what is asked for
-first and sent then is opened once (:mod:`~tftpd_tw.backends.shared_files`).
+Where a rule asks whether there is a file of some name, somebody else may be asked than that backend, which may
+refuse to some what is there (:mod:`~tftpd_tw.backends.finding`). A read asks where files are looked for, an upload
+where it would go.
 """
 
 from functools import partial
 
 from attrs import evolve
 from twisted.internet.defer import Deferred
-from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from tftpd_tw.backends.chaining import Identify, then
-from tftpd_tw.interfaces import Direction, IBackend, IReader, IWriter, Request
+from tftpd_tw.backends.finding import Find, exists
+from tftpd_tw.interfaces import IBackend, IReader, IWriter, Request
 from tftpd_tw.policy.client_names import ClientNames
 from tftpd_tw.policy.rewriting import Evaluation, Rewriting, Tell
-from tftpd_tw.protocol.errors import AccessViolation, TFTPError
+from tftpd_tw.protocol.errors import AccessViolation
 
 
 @implementer(IBackend)
@@ -26,14 +26,16 @@ class RewritingBackend:
     :param inner: the backend that has the files.
     :param rewriting: the rules.
     :param identify: what a client is called, see :data:`~tftpd_tw.backends.chaining.Identify`.
+    :param find: who is asked whether there is a file, see :meth:`~tftpd_tw.backends.finding.IFinder.find`.
     """
 
     name = "rewriting"
 
-    def __init__(self, inner: IBackend, rewriting: Rewriting, identify: Identify) -> None:
+    def __init__(self, inner: IBackend, rewriting: Rewriting, identify: Identify, find: Find) -> None:
         self.inner = inner
         self._rewriting = rewriting
         self._identify = identify
+        self._find = find
 
     def open_read(self, request: Request) -> "IReader | Deferred[IReader]":
         """What ``inner`` has of the new name.
@@ -67,26 +69,7 @@ class RewritingBackend:
                 if not end.value:
                     raise AccessViolation("the rewrite rules leave nothing of the name") from None
                 return evolve(request, name=end.value)
-            found = self._exists(evolve(request, direction=Direction.READ, name=asked))
+            found = exists(self._find, evolve(request, name=asked))
             if isinstance(found, Deferred):
                 return found.addCallback(partial(self._advance, request, evaluation))
             answer = found
-
-    def _exists(self, request: Request) -> "bool | Deferred[bool]":
-        if not request.name:
-            return False
-        try:
-            opened = then(self.inner.open_read(request), _close)
-        except TFTPError:
-            return False
-        return opened.addErrback(_absent) if isinstance(opened, Deferred) else opened
-
-
-def _close(reader: IReader) -> bool:
-    reader.close()
-    return True
-
-
-def _absent(failure: Failure) -> bool:
-    failure.trap(TFTPError)
-    return False

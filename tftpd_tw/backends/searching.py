@@ -11,17 +11,21 @@ normalised name's fence: no name leads from one client's folder into another's. 
 beneath the tree's base.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from attrs import evolve, frozen
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from tftpd_tw.backends.chaining import Identify, if_not_found, then
+from tftpd_tw.backends.finding import IFinder
 from tftpd_tw.backends.names import normalise
-from tftpd_tw.interfaces import IBackend, IReader, IWriter, Request
+from tftpd_tw.interfaces import Direction, IReader, IWriter, Request
 from tftpd_tw.policy.client_names import ClientNames, Tree
 from tftpd_tw.protocol.errors import AccessViolation, FileNotFound
+
+T = TypeVar("T")
 
 
 @frozen
@@ -29,7 +33,7 @@ class Place:
     """Where to look."""
 
     tree: Tree
-    backend: IBackend
+    backend: IFinder
     """For :attr:`Tree.base`."""
 
     def request(self, request: Request, names: ClientNames) -> Request:
@@ -46,7 +50,7 @@ class Place:
         return evolve(request, name=b"/" + b"/".join((*self.tree.components(names), *components)))
 
 
-@implementer(IBackend)
+@implementer(IFinder)
 class SearchBackend:
     """Looks for files in several places.
 
@@ -68,7 +72,7 @@ class SearchBackend:
         :raises FileNotFound: it is nowhere
         :raises TFTPError: what the first backend raises that does not say "not found"
         """
-        return then(self.identify(request), lambda names: self._open(request, names, 0))
+        return self._search(request, lambda place, asked: place.backend.open_read(asked))
 
     def open_write(self, request: Request) -> "IWriter | Deferred[IWriter]":
         """A place for the upload.
@@ -76,18 +80,28 @@ class SearchBackend:
         :raises AccessViolation: uploads are denied
         :raises FileNotFound: the client has no place for them
         """
-        place = self.uploads
-        if place is None:
-            raise AccessViolation("uploads are not allowed")
-        return then(self.identify(request), lambda names: place.backend.open_write(place.request(request, names)))
+        return self._search(request, lambda place, asked: place.backend.open_write(asked))
 
-    def _open(self, request: Request, names: ClientNames, index: int) -> "IReader | Deferred[IReader]":
-        place = self.places[index]
+    def find(self, request: Request) -> "Deferred[None] | None":
+        """Look where the file would be opened; raises as that does."""
+        return self._search(request, lambda place, asked: place.backend.find(asked))
 
-        def attempt() -> "IReader | Deferred[IReader]":
-            return place.backend.open_read(place.request(request, names))
+    def _search(self, request: Request, ask: "Callable[[Place, Request], T | Deferred[T]]") -> "T | Deferred[T]":
+        """What ``ask`` gives of the first place that has the file."""
+        places = self.places
+        if request.direction is Direction.WRITE:
+            if self.uploads is None:
+                raise AccessViolation("uploads are not allowed")
+            places = (self.uploads,)
 
-        def otherwise() -> "IReader | Deferred[IReader]":
-            return self._open(request, names, index + 1)
+        def search(names: ClientNames, index: int) -> "T | Deferred[T]":
+            place = places[index]
 
-        return attempt() if index + 1 == len(self.places) else if_not_found(attempt, otherwise)
+            def attempt() -> "T | Deferred[T]":
+                return ask(place, place.request(request, names))
+
+            return (
+                attempt() if index + 1 == len(places) else if_not_found(attempt, lambda: search(names, index + 1))
+            )
+
+        return then(self.identify(request), lambda names: search(names, 0))

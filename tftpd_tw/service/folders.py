@@ -22,6 +22,7 @@ from tftpd_tw.backends.assembling import assemble
 from tftpd_tw.backends.caseless import CaselessBackend
 from tftpd_tw.backends.chaining import Identify
 from tftpd_tw.backends.directory import DirectoryBackend
+from tftpd_tw.backends.finding import IFinder
 from tftpd_tw.backends.profiled import ProfiledBackend
 from tftpd_tw.backends.quota import Quota, Usage, Usages
 from tftpd_tw.backends.shared_files import SharedFiles
@@ -149,7 +150,7 @@ class Folders:
             make_authorizer(self._configuration) if rewriting else None,
         )
 
-    def _open(self, base: str, uploads: bool) -> IBackend:
+    def _open(self, base: str, uploads: bool) -> IFinder:
         directory = self._directories.get(base)
         if directory is None:
             directory = self._directories[base] = self._directory(base)

@@ -61,7 +61,11 @@ class Rewrite:
     ignore_case: bool = setting(False, "Upper or lower case does not matter in both.")
     only: Direction | None = setting(None, "Only reads, or only writes.")
     clients: tuple[ClientNetwork, ...] = setting((), "Only clients in one of these networks.")
-    if_missing: bool = setting(False, "Only if there is no file of the name that it has by now.")
+    if_missing: bool = setting(
+        False,
+        "Only if there is no file of the name that it has by now: for a read in none of the folders, for an upload not"
+        " where it goes. Who may have it makes no difference.",
+    )
     replace: Text | None = setting(
         None,
         r"What takes the place of what `match` fits. `\0` is that, `\1` to `\9` are its groups, `\U` and `\L`"
