@@ -1,16 +1,19 @@
 """Files whose names differ from those asked for in upper and lower case."""
 
+import errno
 import os
+import stat
 
 import pytest
 from backend_kit import at_once, failure_of, fetch, not_yet, read_request, result_of, store
-from twisted.internet.defer import CancelledError
+from twisted.internet.defer import CancelledError, maybeDeferred
 
 from tftpd_tw.backends import caseless
 from tftpd_tw.backends.caseless import FOLDER, CaselessBackend
 from tftpd_tw.backends.directory import DirectoryBackend
+from tftpd_tw.backends.held import HeldRoot
 from tftpd_tw.backends.uploading import UploadPolicy
-from tftpd_tw.protocol.errors import AccessViolation, FileNotFound
+from tftpd_tw.protocol.errors import AccessViolation, FileNotFound, TFTPError
 
 
 @pytest.fixture
@@ -26,9 +29,9 @@ def make(top):
 
     def make(run_blocking=at_once, **options):
         inner = DirectoryBackend(top, run_blocking=at_once, uploads=UploadPolicy.OVERWRITE)
-        backend = CaselessBackend(inner, top, run_blocking=run_blocking, **options)
-        opened.extend([inner, backend])
-        return backend
+        opened.append(inner)
+        # Only the threads for names have to be told to work.
+        return CaselessBackend(inner, HeldRoot(inner.held.root, run_blocking), **options)
 
     yield make
     for backend in opened:
@@ -256,7 +259,7 @@ class TestThreads:
     def test_slow_file_systems(self, make, windows, threads, settled):
         """What may have to ask another machine is asked in a thread each time."""
         backend = make(threads)
-        backend._root.prompt = False
+        backend._held.root.prompt = False
         for _ in range(2):
             opening = backend.open_read(read_request(b"BOOT/BCD"))
             not_yet(opening)
@@ -273,14 +276,34 @@ class TestThreads:
         backend.open_read(read_request(b"BOOT/BCD")).close()
 
     def test_closed_while_a_thread_reads(self, make, windows, threads):
-        """The root stays open for a thread that is at work."""
+        """The root stays open for a thread that is at work; what was asked for is not opened any more."""
         backend = make(threads)
         opening = backend.open_read(read_request(b"BOOT/BCD"))
-        backend.close()
-        assert backend._root.fd >= 0
+        backend._held.close()
+        assert backend._held.root.fd >= 0
         threads.run()
-        assert backend._root.fd == -1
-        result_of(opening).close()
+        assert backend._held.root.fd == -1
+        assert type(failure_of(opening).value) is TFTPError
+
+    @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENOMEM, errno.EIO])
+    @pytest.mark.parametrize("prompt", [True, False])
+    def test_the_system_fails(self, make, windows, threads, monkeypatch, number, prompt):
+        """A folder that cannot be looked at is an error like any other, at once or in a thread."""
+        backend = make(threads)
+        backend._held.root.prompt = prompt
+        real = os.fstat
+
+        def fstat(fd):
+            status = real(fd)
+            if stat.S_ISDIR(status.st_mode):
+                raise OSError(number, os.strerror(number))
+            return status
+
+        monkeypatch.setattr(os, "fstat", fstat)
+        opening = maybeDeferred(backend.open_read, read_request(b"BOOT/BCD"))
+        threads.run()
+        error = failure_of(opening).value
+        assert (type(error), str(error)) == (TFTPError, f"fstat: {os.strerror(number)}")
 
     def test_failure_in_a_thread(self, make, windows, threads):
         """What is not there is not found, also in a thread."""

@@ -58,7 +58,7 @@ def open_backend(request, top):
         if "shared" in request.param:
             arguments["files"] = SharedFiles(run_blocking, Clock())
         backend = DirectoryBackend(where, uploads=uploads, run_blocking=run_blocking, **arguments)
-        backend._root.walking |= "walking" in request.param
+        backend.held.root.walking |= "walking" in request.param
         opened.append(backend)
         return backend
 
@@ -193,7 +193,7 @@ def test_special_files_are_neither_read_nor_written(open_backend, top, policy):
 def test_a_name_the_kernel_knows_needs_no_thread(top, threads):
     """A file that was just looked at is opened in the reactor thread."""
     backend = DirectoryBackend(top, run_blocking=threads)
-    if backend._root.walking:
+    if backend.held.root.walking:
         backend.close()
         lacking("this kernel has no openat2")
     reader = backend.open_read(read_request(b"f"))
@@ -254,7 +254,7 @@ def test_close_waits_for_who_is_opening(open_backend, threads, monkeypatch):
     reader = result_of(waiting)
     assert read_all(reader) == b"file"
     reader.close()
-    assert backend._root.fd == -1
+    assert backend.held.root.fd == -1
     refused = backend.open_read(read_request(b"f"))
     threads.run()
     assert type(failure_of(refused).value) is TFTPError
@@ -266,7 +266,7 @@ def test_pool_that_is_closed(open_backend, monkeypatch):
     backend = open_backend(run_blocking=lambda *_: fail(RuntimeError("stopped")))
     assert failure_of(backend.open_read(read_request(b"f"))).check(RuntimeError)
     backend.close()
-    assert backend._root.fd == -1
+    assert backend.held.root.fd == -1
 
 
 def test_refusals_leave_nothing_open(open_backend):

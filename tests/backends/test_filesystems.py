@@ -53,7 +53,7 @@ def called_here(monkeypatch):
 
 def test_nothing_is_asked_in_the_reactor_thread(backend, called_here):
     """Where the root is on NFS or FUSE, a thread opens, reads and closes (S036)."""
-    backend._root.prompt = False
+    backend.held.root.prompt = False
     called_here.clear()
     opened = backend.open_read(read_request(b"f"))
     assert isinstance(opened, Deferred)
@@ -64,7 +64,7 @@ def test_nothing_is_asked_in_the_reactor_thread(backend, called_here):
 
 def test_a_mount_beneath_the_root_is_read_by_threads(backend, called_here):
     """A file of another file system than the root's is read and closed by threads, whatever that is (S036)."""
-    backend._root.device = -1
+    backend.held.root.device = -1
     reader = backend.open_read(read_request(b"f"))
     called_here.clear()
     assert reader.read(0, 100).result == b"content"

@@ -166,7 +166,7 @@ def test_disk_and_kernel_are_waited_for(search, threads):
     who = Threads()
     backend = search("hosts/{mac}", "b", identify=lambda _: who(lambda: CLIENT), run_blocking=threads)
     for directory in search.opened:
-        directory._root.prompt = False
+        directory.held.root.prompt = False
     opening = backend.open_read(read_request(b"only-b"))
     not_yet(opening)
     who.run()
@@ -184,7 +184,7 @@ def test_cancelled(search, threads):
     """A client that gave up is not searched for any further."""
     backend = search("a", "b", run_blocking=threads)
     for directory in search.opened:
-        directory._root.prompt = False
+        directory.held.root.prompt = False
     opening = backend.open_read(read_request(b"only-b"))
     opening.cancel()
     assert failure_of(opening).check(CancelledError)
@@ -242,7 +242,7 @@ class TestRewriting:
         )
         backend = search("a", "b", rewriting=rules, run_blocking=threads, identify=names_by_address)
         for directory in search.opened:
-            directory._root.prompt = prompt
+            directory.held.root.prompt = prompt
         for asked, content in [(b"both", b"a/both"), (b"only-b", b"b/only-b"), (b"nope", b"a/only-a")]:
             opening = backend.open_read(read_request(asked))
             threads.run()

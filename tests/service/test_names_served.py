@@ -50,9 +50,8 @@ def ask(top):
     def open_base(path, uploads):
         policy = UploadPolicy.CREATE if uploads else UploadPolicy.DENY
         directory = DirectoryBackend(path, run_blocking=maybeDeferred, uploads=policy)
-        caseless = CaselessBackend(directory, path, run_blocking=maybeDeferred)
-        opened.extend([directory, caseless])
-        return caseless
+        opened.append(directory)
+        return CaselessBackend(directory, directory.held)
 
     def ask_kernel(request):
         names = names_by_address(request)

@@ -245,14 +245,14 @@ class ThreadTests(StorageCase):
     def test_no_threads(self) -> None:
         """With ``async_io: false`` what would wait for a disk is done at once, in this thread."""
         storage = self.storage("performance: {async_io: false}")
-        found = storage.folders.backend._run_blocking(threading.get_ident)
+        found = storage.folders.backend.held.in_thread(threading.get_ident)
         assert self.successResultOf(found) == threading.get_ident()
-        failed = storage.folders.backend._run_blocking(lambda: 1 / 0)
+        failed = storage.folders.backend.held.in_thread(lambda: 1 / 0)
         self.failureResultOf(failed, ZeroDivisionError)
 
     def test_threads(self) -> None:
         """Without it, in another."""
-        found = self.storage().folders.backend._run_blocking(threading.get_ident)
+        found = self.storage().folders.backend.held.in_thread(threading.get_ident)
         self.assertNoResult(found)
         self.reactor.listen()
         assert self.successResultOf(found) != threading.get_ident()
@@ -261,7 +261,7 @@ class ThreadTests(StorageCase):
         """Neither to open nor to read it is left to anybody: the answers are there at once."""
         self.file("f", 1000)
         storage = self.storage("performance: {async_io: false}\ncache: {enabled: false}")
-        self.patch(storage.folders.backend._root, "prompt", False)  # so that the caches are not even asked
+        self.patch(storage.folders.backend.held.root, "prompt", False)  # so that the caches are not even asked
         reader = self.open(storage, "f")
         found = reader.read(0, 1000)
         content = self.successResultOf(found) if isinstance(found, Deferred) else found

@@ -1,5 +1,6 @@
 """Rules, limits, rates, names and profiles, from the file to what a client gets."""
 
+import errno
 import fcntl
 import os
 from collections.abc import Callable, Iterator
@@ -467,6 +468,28 @@ def test_a_read_asks_all_roots(serve: Serve) -> None:
     one.file("root/new/e", "e")
     (one.top / "root/own/e").mkdir()
     assert [one.read(name) for name in "abcde"] == ["ERROR 2", "more/own/b", "more/c", "root/new/d", "e"]
+
+
+@pytest.mark.parametrize("ignore_case", [False, True])
+def test_a_folder_that_cannot_be_opened(serve: Serve, monkeypatch: pytest.MonkeyPatch, ignore_case: bool) -> None:
+    """One line says so, whatever opens it; and it is opened once."""
+    opened: list[object] = []
+    real = os.open
+
+    def scarce(path: Any, *arguments: Any, **keywords: Any) -> int:
+        if path == f"{real_top}/root":
+            opened.append(path)
+            if len(opened) == failing:
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), path)
+        return real(path, *arguments, **keywords)
+
+    failing, real_top = 0, serve().top
+    monkeypatch.setattr(os, "open", scarce)
+    serve(filesystem={"ignore_case": ignore_case}).folders.close()
+    assert len(opened) == 1
+    failing = 2
+    with pytest.raises(OpenError, match=r"cannot serve the folder .*/root: Too many open files"):
+        serve(filesystem={"ignore_case": ignore_case})
 
 
 # Profiles

@@ -24,12 +24,13 @@ from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from tftpd_tw.backends.chaining import if_not_found, then
-from tftpd_tw.backends.confined import LOOK, Root, as_tftp_error
+from tftpd_tw.backends.confined import LOOK, Root, as_tftp_error, status_of
 from tftpd_tw.backends.finding import IFinder
+from tftpd_tw.backends.held import HeldRoot
 from tftpd_tw.backends.names import normalise
 from tftpd_tw.backends.shared_files import SETTLED
 from tftpd_tw.backends.threads import shielded
-from tftpd_tw.interfaces import Direction, IReader, IWriter, Request, RunBlocking
+from tftpd_tw.interfaces import Direction, IReader, IWriter, Request
 from tftpd_tw.protocol.errors import AccessViolation, FileNotFound
 from tftpd_tw.protocol.text import escaped
 
@@ -49,7 +50,7 @@ class _State(NamedTuple):
 
     @classmethod
     def of(cls, fd: int) -> "_State":
-        status = os.fstat(fd)
+        status = status_of(fd)
         return cls((status.st_dev, status.st_ino), status.st_mtime_ns, status.st_ctime_ns)
 
 
@@ -83,13 +84,11 @@ class _Found(NamedTuple):
 
 @implementer(IFinder)
 class CaselessBackend:
-    """Gives ``inner`` the spelling of names that exists beneath ``root``.
+    """Gives ``inner`` the spelling of names that exists beneath its directory.
 
-    :param inner: the backend for the files beneath ``root``.
-    :param root: the path of its directory.
-    :param run_blocking: calls a function in a thread and gives a Deferred of its result.
+    :param inner: the backend for the files.
+    :param held: its directory, which is not closed here.
     :param most_names: names of folders that are kept; those not used for longest go first.
-    :raises OSError: with the path, if ``root`` is not a directory that can be read.
     """
 
     name = "caseless"
@@ -97,27 +96,17 @@ class CaselessBackend:
     def __init__(
         self,
         inner: IFinder,
-        root: str | bytes | os.PathLike[str],
+        held: HeldRoot,
         *,
-        run_blocking: RunBlocking,
         most_names: int = 2 * LARGEST,
     ) -> None:
         self.inner = inner
         self.names_held = 0
         """In memory, with :data:`FOLDER` for each folder."""
-        self._root = Root.open(os.fspath(root))
-        self._run_blocking = run_blocking
+        self._held = held
         self._most_names = most_names
         # In the order of last use. Changed in the reactor thread only; threads just look in it.
         self._folders: dict[_Key, _Folder] = {}
-        self._in_threads = 0
-        self._closed = False
-
-    def close(self) -> None:
-        """Let go of the directory, as soon as no thread reads it. ``inner`` is not closed."""
-        self._closed = True
-        if not self._in_threads:
-            self._root.close()
 
     def open_read(self, request: Request) -> "IReader | Deferred[IReader]":
         """The file of that name, or else of another spelling of it; raises as ``inner`` does."""
@@ -142,22 +131,14 @@ class CaselessBackend:
         components = normalise(request.name)
         new = request.direction is Direction.WRITE
         try:
-            found = _find(self._root, components, self._folders, new=new, cached_only=True)
+            found = self._find(components, new, cached_only=True)
         except BlockingIOError:
-            self._in_threads += 1
-            work = cast("Deferred[_Found]", self._run_blocking(self._find_in_thread, components, new))
-            work = cast("Deferred[_Found]", work.addBoth(self._back)).addCallback(self._keep)
-            return shielded(work).addCallback(_renamed, request)
+            work = cast("Deferred[_Found]", self._held.in_thread(self._find, components, new))
+            return shielded(work.addCallback(self._keep)).addCallback(_renamed, request)
         return _renamed(self._keep(found), request)
 
-    def _find_in_thread(self, components: tuple[bytes, ...], new: bool) -> _Found:
-        return _find(self._root, components, self._folders, new=new, cached_only=False)
-
-    def _back(self, result: object) -> object:
-        self._in_threads -= 1
-        if self._closed and not self._in_threads:
-            self._root.close()
-        return result
+    def _find(self, components: tuple[bytes, ...], new: bool, *, cached_only: bool = False) -> _Found:
+        return _find(self._held.root, components, self._folders, new=new, cached_only=cached_only)
 
     def _keep(self, found: _Found) -> _Found:
         """Keep the folders on the way, as those that were used last."""

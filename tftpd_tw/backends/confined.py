@@ -233,8 +233,16 @@ class Root:
                 os.close(here)
 
 
+def status_of(fd: int) -> os.stat_result:
+    """What ``fd`` is open for. Raises as :func:`as_tftp_error` says."""
+    try:
+        return os.fstat(fd)
+    except OSError as error:
+        raise as_tftp_error(error, "fstat") from error
+
+
 def _must_be_regular(fd: int) -> os.stat_result:
-    status = os.fstat(fd)
+    status = status_of(fd)
     if not stat.S_ISREG(status.st_mode):
         raise AccessViolation("not a regular file")
     return status

@@ -6,22 +6,22 @@ opened can be shared, see :mod:`~tftpd_tw.backends.shared_files`. An upload is a
 Name, permission and room are settled there, before the client gets its first answer (C031, C070).
 
 A transfer may give up while a thread opens a file for it: it cancels the Deferred, and what the thread brings
-back is closed. The root stays open until the last of these threads has ended, so that none of them can find
-another directory under the number of its descriptor.
+back is closed.
 """
 
 import os
 import stat
 from contextlib import suppress
 from functools import partial
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, cast
 
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from tftpd_tw.backends.chaining import then
-from tftpd_tw.backends.confined import LOOK, Root, as_tftp_error
+from tftpd_tw.backends.confined import LOOK, Root, as_tftp_error, status_of
 from tftpd_tw.backends.finding import IFinder
+from tftpd_tw.backends.held import HeldRoot
 from tftpd_tw.backends.names import normalise
 from tftpd_tw.backends.quota import FolderKey, MeteredWriter, Quota, size_of_tree
 from tftpd_tw.backends.reading import READ_AHEAD, FileReader
@@ -34,8 +34,6 @@ from tftpd_tw.backends.versions import LONGEST_NAME, is_version
 from tftpd_tw.interfaces import IReader, IWriter, Request, RunBlocking
 from tftpd_tw.protocol.errors import AccessViolation, DiskFull, FileExists, FileNotFound
 from tftpd_tw.protocol.text import escaped
-
-T = TypeVar("T")
 
 _DIRECTORY = LOOK | os.O_DIRECTORY
 
@@ -84,37 +82,33 @@ class DirectoryBackend:
         self.storing = storing
         self.quota = quota
         self.world_readable_only = world_readable_only
-        self._run_blocking = run_blocking
-        self._root = Root.open(os.fspath(root))
+        self.held = HeldRoot(Root.open(os.fspath(root)), run_blocking)
+        """The directory."""
         self._files = files
         self._read_ahead = read_ahead
-        self._opening = 0
-        self._closed = False
 
     def close(self) -> None:
         """Let go of the directory, as soon as nothing is being opened. Open transfers go on."""
-        self._closed = True
         if self._files is not None:
             self._files.clear()
-        if not self._opening:
-            self._root.close()
+        self.held.close()
 
     @property
     def key(self) -> FolderKey:
         """Which directory that is, however its path is spelled."""
-        return self._root.device, self._root.inode
+        return self.held.root.device, self.held.root.inode
 
     @property
     def prompt(self) -> bool:
         """Whether the directory is on a local file system, which never waits for another machine."""
-        return self._root.prompt
+        return self.held.root.prompt
 
     def clean(self) -> "Deferred[int]":
         """Remove what uploads of a killed process have left (F13); fires with the number of files.
 
         To be called once, before the first upload.
         """
-        return cast("Deferred[int]", self._in_thread(clean_debris, self._root))
+        return cast("Deferred[int]", self.held.in_thread(clean_debris, self.held.root))
 
     def open_read(self, request: Request) -> "IReader | Deferred[IReader]":
         """The regular file that ``request`` names; a Deferred if it has to be looked for on a disk.
@@ -128,7 +122,7 @@ class DirectoryBackend:
         try:
             look, looked = self._look(components, cached_only=True)
         except BlockingIOError:
-            work = cast("Deferred[_Opened]", self._in_thread(self._look_and_open, components))
+            work = cast("Deferred[_Opened]", self.held.in_thread(self._look_and_open, components))
             return shielded(work.addCallback(self._reader), _close)
         try:
             reader = self._files.find(looked) if self._files is not None else None
@@ -167,15 +161,15 @@ class DirectoryBackend:
         try:
             self._find(components, cached_only=True)
         except BlockingIOError:
-            return shielded(cast("Deferred[None]", self._in_thread(self._find, components)))
+            return shielded(cast("Deferred[None]", self.held.in_thread(self._find, components)))
         return None
 
     def _find(self, components: tuple[bytes, ...], *, cached_only: bool = False) -> None:
-        look, _ = self._root.look_at_regular(components, cached_only=cached_only)
+        look, _ = self.held.root.look_at_regular(components, cached_only=cached_only)
         os.close(look)
 
     def _look(self, components: tuple[bytes, ...], *, cached_only: bool = False) -> tuple[int, os.stat_result]:
-        look, looked = self._root.look_at_regular(components, cached_only=cached_only)
+        look, looked = self.held.root.look_at_regular(components, cached_only=cached_only)
         if self.world_readable_only and not looked.st_mode & stat.S_IROTH:
             os.close(look)
             raise AccessViolation(f"{escaped(components[-1])}: not world-readable")
@@ -191,39 +185,39 @@ class DirectoryBackend:
     def _open(
         self, look: int, looked: os.stat_result, components: tuple[bytes, ...], *, cached_only: bool = False
     ) -> _Opened:
-        fd = self._root.open_looked_at(look, components, cached_only=cached_only)
+        fd = self.held.root.open_looked_at(look, components, cached_only=cached_only)
         try:
-            return _Opened(fd, looked, os.fstat(fd))
-        except OSError as error:
+            return _Opened(fd, looked, status_of(fd))
+        except BaseException:
             os.close(fd)
-            raise as_tftp_error(error, "fstat") from error
+            raise
 
     def _reader(self, file: _Opened) -> IReader:
         size = file.opened.st_size
-        if not self._root.prompt or file.opened.st_dev != self._root.device:
+        if not self.held.root.prompt or file.opened.st_dev != self.held.root.device:
             # Even to close it may take long there.
-            release = partial(self._run_blocking, _close_file, file.fd)
-            return FileReader(file.fd, self._run_blocking, release, size, flags=None)
-        if self._files is None or self._closed:
-            return FileReader(file.fd, self._run_blocking, size=size, read_ahead=self._read_ahead)
+            release = partial(self.held.run_blocking, _close_file, file.fd)
+            return FileReader(file.fd, self.held.run_blocking, release, size, flags=None)
+        if self._files is None or self.held.closed:
+            return FileReader(file.fd, self.held.run_blocking, size=size, read_ahead=self._read_ahead)
         return self._files.add(*file)
 
     def _quota_known(self) -> "Deferred[None] | None":
         """Make sure that what the quota counts is fresh."""
-        if self.quota is None or self._closed:
+        if self.quota is None or self.held.closed:
             return None
-        return self.quota.known(lambda: cast("Deferred[int]", self._in_thread(size_of_tree, self._root)))
+        return self.quota.known(lambda: cast("Deferred[int]", self.held.in_thread(size_of_tree, self.held.root)))
 
     def _begin_upload(self, request: Request, components: tuple[bytes, ...]) -> "Deferred[IWriter]":
         quota = self.quota
         allowance = None if quota is None else quota.begin(request.client.host, components, request.size)
-        work = cast("Deferred[Any]", self._in_thread(self._open_writer, components, request.size))
+        work = cast("Deferred[Any]", self.held.in_thread(self._open_writer, components, request.size))
         if allowance is not None:
             work.addCallback(MeteredWriter, allowance, self._quota_known)
         return shielded(work, _cancel)
 
     def _open_writer(self, components: tuple[bytes, ...], size: int | None) -> FileWriter:
-        directory = self._root.open_file(components[:-1], _DIRECTORY)
+        directory = self.held.root.open_file(components[:-1], _DIRECTORY)
         try:
             old = self._to_replace(directory, components[-1])
             limit = self._limit(directory, size)
@@ -239,7 +233,7 @@ class DirectoryBackend:
         except BaseException:
             os.close(directory)
             raise
-        return FileWriter(staged, self._run_blocking, limit)
+        return FileWriter(staged, self.held.run_blocking, limit)
 
     def _limit(self, directory: int, size: int | None) -> int | None:
         """The most bytes that this upload may have; refuse it if there is no room."""
@@ -273,17 +267,6 @@ class DirectoryBackend:
         if not os.access(target, os.W_OK, dir_fd=directory, effective_ids=True):
             raise AccessViolation(f"{shown}: write-protected")
         return old
-
-    def _in_thread(self, function: object, *arguments: object) -> "Deferred[object]":
-        work = self._run_blocking(function, *arguments)
-        self._opening += 1
-        return work.addBoth(self._opened)
-
-    def _opened(self, result: T) -> T:
-        self._opening -= 1
-        if self._closed and not self._opening:
-            self._root.close()
-        return result
 
 
 def _must_have_versions(name: bytes) -> None:

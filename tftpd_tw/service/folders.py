@@ -96,7 +96,7 @@ class Folders:
         self._usages = Usages() if usages is None else usages
         self._taking = {Tree.parse(place).base for place in _upload_places(configuration)}
         self._directories: dict[str, DirectoryBackend] = {}
-        self._caseless: list[CaselessBackend] = []
+        self._opened: dict[str, IFinder] = {}
         cache, performance = configuration.cache, configuration.performance
         self._files = None
         if cache.enabled:
@@ -119,8 +119,6 @@ class Folders:
         """Let go of the folders; open transfers go on."""
         for directory in self._directories.values():
             directory.close()
-        for caseless in self._caseless:
-            caseless.close()
 
     def _assemble(self) -> IBackend:
         filesystem, profiles = self._configuration.filesystem, self._configuration.clients.profiles
@@ -151,14 +149,11 @@ class Folders:
         )
 
     def _open(self, base: str, uploads: bool) -> IFinder:
-        directory = self._directories.get(base)
-        if directory is None:
+        if base not in self._opened:
             directory = self._directories[base] = self._directory(base)
-        if not self._configuration.filesystem.ignore_case:
-            return directory
-        caseless = CaselessBackend(directory, self._paths.get(base, base), run_blocking=self._run_blocking)
-        self._caseless.append(caseless)
-        return caseless
+            ignore_case = self._configuration.filesystem.ignore_case
+            self._opened[base] = CaselessBackend(directory, directory.held) if ignore_case else directory
+        return self._opened[base]
 
     def _directory(self, base: str) -> DirectoryBackend:
         filesystem, performance = self._configuration.filesystem, self._configuration.performance

@@ -63,8 +63,8 @@ class Rewrite:
     clients: tuple[ClientNetwork, ...] = setting((), "Only clients in one of these networks.")
     if_missing: bool = setting(
         False,
-        "Only if there is no file of the name that it has by now: for a read in none of the folders, for an upload not"
-        " where it goes. Who may have it makes no difference.",
+        "Only if there is no file of the name that it has by now: for a read in none of the folders, for an upload"
+        " not where it goes. Who may have it makes no difference.",
     )
     replace: Text | None = setting(
         None,
