@@ -4,8 +4,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tftpd_tw.backends.names import normalise
-from tftpd_tw.protocol.errors import AccessViolation, FileNotFound
+from tftpd_tw.backends.names import name_of, normalise
+from tftpd_tw.protocol.errors import AccessViolation, FileNotFound, TFTPError
 from tftpd_tw.protocol.text import escaped
 
 awkward = st.lists(st.sampled_from([b"..", b".", b"/", b"\\", b"C:", b"a", b"%2e", b"\n", b"\xff"]))
@@ -112,6 +112,17 @@ def test_escaped_is_printable_and_short(name, limit):
     bare = shown.replace("\\\\", "").replace('\\"', "").replace("\\'", "")
     assert '"' not in bare
     assert "'" not in bare
+
+
+@given(names)
+@example(b"/c:/f")
+def test_back_to_a_name(name):
+    """C033: the name that is made of components means these components, also if one looks like a drive."""
+    try:
+        components = normalise(name)
+    except TFTPError:
+        return
+    assert normalise(name_of(components)) == components
 
 
 @given(st.binary(max_size=30))

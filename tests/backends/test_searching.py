@@ -26,9 +26,8 @@ def search(tmp_path):
     opened = []
 
     def make(*roots, uploads=None, identify=lambda _: CLIENT, run_blocking=at_once, rewriting=None):
-        def open_base(path, for_uploads):
-            policy = UploadPolicy.OVERWRITE if for_uploads else UploadPolicy.DENY
-            directory = DirectoryBackend(path, run_blocking=run_blocking, uploads=policy)
+        def open_base(path):
+            directory = DirectoryBackend(path, run_blocking=run_blocking, uploads=UploadPolicy.OVERWRITE)
             opened.append(directory)
             return directory
 
@@ -110,7 +109,6 @@ def test_one_folder_is_opened_once(search):
     """Trees with the same base share its backend."""
     search("hosts/{ip}", "hosts/{mac}", "a", uploads="a")
     assert len(search.opened) == 2
-    assert [one.uploads for one in search.opened] == [UploadPolicy.DENY, UploadPolicy.OVERWRITE]
 
 
 def test_uploads_have_their_own_place(search, tmp_path):

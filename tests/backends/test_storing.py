@@ -1,5 +1,6 @@
 """Permissions, owner, durability and the reserve of uploads."""
 
+import errno
 import os
 import stat
 
@@ -10,7 +11,7 @@ from lacking import lacking
 from tftpd_tw.backends.directory import DirectoryBackend
 from tftpd_tw.backends.storing import Storing
 from tftpd_tw.backends.uploading import UploadPolicy
-from tftpd_tw.protocol.errors import DiskFull
+from tftpd_tw.protocol.errors import DiskFull, TFTPError
 
 
 @pytest.fixture
@@ -92,3 +93,15 @@ def test_reserve(tiny_disk, open_backend):
     assert set(tree(tiny_disk)) == {"f", "h"}
     with pytest.raises(DiskFull, match="more than 100 bytes"):
         store(open_backend(tiny_disk, max_upload=100, reserve=1), b"j", bytes(101))
+
+
+def test_a_disk_that_does_not_say(open_backend, monkeypatch, tmp_path):
+    """A disk that fails is an error like any other, and nothing is left."""
+
+    def fstatvfs(_):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fstatvfs", fstatvfs)
+    error = failure_of(open_backend(reserve=1).open_write(write_request(b"f"))).value
+    assert (type(error), str(error)) == (TFTPError, f"fstatvfs: {os.strerror(errno.EIO)}")
+    assert tree(tmp_path) == {}

@@ -34,7 +34,7 @@ def explained(top):
     directories = []
 
     def explained(rules, name, direction=Direction.READ):
-        def open_base(path, uploads):
+        def open_base(path):
             directories.append(DirectoryBackend(path, run_blocking=at_once))
             return directories[-1]
 

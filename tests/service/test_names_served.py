@@ -47,9 +47,8 @@ def ask(top):
     """Sends a request from some host; what it is answered first."""
     opened = []
 
-    def open_base(path, uploads):
-        policy = UploadPolicy.CREATE if uploads else UploadPolicy.DENY
-        directory = DirectoryBackend(path, run_blocking=maybeDeferred, uploads=policy)
+    def open_base(path):
+        directory = DirectoryBackend(path, run_blocking=maybeDeferred, uploads=UploadPolicy.CREATE)
         opened.append(directory)
         return CaselessBackend(directory, directory.held)
 

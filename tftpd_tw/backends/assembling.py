@@ -11,9 +11,8 @@ from tftpd_tw.interfaces import IAuthorizer, IBackend
 from tftpd_tw.policy.client_names import FROM_THE_KERNEL, Tree, names_by_address
 from tftpd_tw.policy.rewriting import Rewriting
 
-OpenBase = Callable[[str, bool], IFinder]
-"""``open_base(path, uploads)``: the backend for a :attr:`Tree.base`, and whether uploads go there. Who opens it
-closes it."""
+OpenBase = Callable[[str], IFinder]
+"""The backend for a :attr:`Tree.base`. Who opens it closes it."""
 
 
 def assemble(
@@ -32,11 +31,8 @@ def assemble(
     :param authorizer: who is asked about what the rules have made of a name.
     :raises OSError: and whatever else ``open_base`` raises
     """
-    opened: dict[str, IFinder] = {}
     all_trees = (*roots, uploads) if uploads is not None else tuple(roots)
-    for tree in all_trees:
-        if tree.base not in opened:
-            opened[tree.base] = open_base(tree.base, uploads is not None and tree.base == uploads.base)
+    opened = {base: open_base(base) for base in dict.fromkeys(tree.base for tree in all_trees)}
     place = Place(uploads, opened[uploads.base]) if uploads is not None else None
     trees = frozenset().union(*(tree.placeholders for tree in all_trees))
     search = SearchBackend([Place(tree, opened[tree.base]) for tree in roots], place, _identify(trees, ask_kernel))

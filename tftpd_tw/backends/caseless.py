@@ -27,7 +27,7 @@ from tftpd_tw.backends.chaining import if_not_found, then
 from tftpd_tw.backends.confined import LOOK, Root, as_tftp_error, status_of
 from tftpd_tw.backends.finding import IFinder
 from tftpd_tw.backends.held import HeldRoot
-from tftpd_tw.backends.names import normalise
+from tftpd_tw.backends.names import name_of, normalise
 from tftpd_tw.backends.shared_files import SETTLED
 from tftpd_tw.backends.threads import shielded
 from tftpd_tw.interfaces import Direction, IReader, IWriter, Request
@@ -158,8 +158,7 @@ class CaselessBackend:
 
 
 def _renamed(found: _Found, request: Request) -> Request:
-    # The slash keeps a component such as "c:" from being taken for a drive.
-    return evolve(request, name=b"/" + b"/".join(found.components))
+    return evolve(request, name=name_of(found.components))
 
 
 def _find(

@@ -240,7 +240,10 @@ class DirectoryBackend:
         reserve = self.storing.reserve
         if size is None and not reserve:
             return self.max_upload
-        disk = os.fstatvfs(directory)
+        try:
+            disk = os.fstatvfs(directory)
+        except OSError as error:
+            raise as_tftp_error(error, "fstatvfs") from error
         room = disk.f_bavail * disk.f_frsize - reserve
         if room < (size or 0) or (reserve and room <= 0):
             raise DiskFull(f"{size or 0} bytes announced, room for {max(0, room)}")

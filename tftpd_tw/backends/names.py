@@ -9,6 +9,8 @@ characters.
 This is the first of two fences. The second one is the kernel's, in :mod:`tftpd_tw.backends.confined`.
 """
 
+from collections.abc import Iterable
+
 from tftpd_tw.protocol.errors import AccessViolation, FileNotFound
 
 LONGEST_COMPONENT = 255
@@ -38,3 +40,9 @@ def normalise(name: bytes) -> tuple[bytes, ...]:
     if max(map(len, components)) > LONGEST_COMPONENT:
         raise FileNotFound("a component of the name is too long")
     return components
+
+
+def name_of(components: Iterable[bytes]) -> bytes:
+    """A name that :func:`normalise` makes ``components`` of."""
+    # The slash keeps a component such as "c:" from being taken for a drive.
+    return b"/" + b"/".join(components)

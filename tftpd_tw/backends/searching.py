@@ -20,7 +20,7 @@ from zope.interface import implementer
 
 from tftpd_tw.backends.chaining import Identify, if_not_found, then
 from tftpd_tw.backends.finding import IFinder
-from tftpd_tw.backends.names import normalise
+from tftpd_tw.backends.names import name_of, normalise
 from tftpd_tw.interfaces import Direction, IReader, IWriter, Request
 from tftpd_tw.policy.client_names import ClientNames, Tree
 from tftpd_tw.protocol.errors import AccessViolation, FileNotFound
@@ -46,8 +46,7 @@ class Place:
         missing = names.missing(self.tree.placeholders)
         if missing:
             raise FileNotFound(f"the client's {missing[0]} is not known")
-        # The slash keeps a component such as "c:" from being taken for a drive.
-        return evolve(request, name=b"/" + b"/".join((*self.tree.components(names), *components)))
+        return evolve(request, name=name_of((*self.tree.components(names), *components)))
 
 
 @implementer(IFinder)

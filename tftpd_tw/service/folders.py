@@ -138,7 +138,7 @@ class Folders:
         rewriting = make_rewriting(filesystem.rewrite)
         plain = not (rewriting or roots[1:] or roots[0].below or (uploads and uploads != roots))
         if plain:
-            return self._open(roots[0].base, bool(uploads))
+            return self._open(roots[0].base)
         return assemble(
             self._open,
             self._identify,
@@ -148,7 +148,7 @@ class Folders:
             make_authorizer(self._configuration) if rewriting else None,
         )
 
-    def _open(self, base: str, uploads: bool) -> IFinder:
+    def _open(self, base: str) -> IFinder:
         if base not in self._opened:
             directory = self._directories[base] = self._directory(base)
             ignore_case = self._configuration.filesystem.ignore_case
