@@ -533,6 +533,20 @@ def test_the_root_of_a_profile(serve: Serve) -> None:
     assert [one.read("f", OTHER), one.read("f")] == ["phones", "common"]
 
 
+@pytest.mark.parametrize(("upload_root", "place"), [(None, "phones"), ("TOP/up", "up"), ("TOP/root", "root")])
+def test_uploads_with_a_profile(serve: Serve, upload_root: str | None, place: str) -> None:
+    """They go where its files are, unless there is one place for all."""
+    top = serve().top
+    for folder in ("phones", "up"):
+        (top / folder).mkdir()
+    filesystem = {"uploads": "create", "upload_root": upload_root}
+    one = serve(filesystem=filesystem, clients=profile(clients=[OTHER], root="TOP/phones"))
+    assert [one.write("theirs", host=OTHER), one.write("mine")] == ["stored", "stored"]
+    mine = place if upload_root else "root"
+    assert (top / place / "theirs").exists()
+    assert (top / mine / "mine").exists()
+
+
 def test_the_timeout_of_a_profile(serve: Serve) -> None:
     """The silence after which a transfer is given up is six times that."""
     one = serve(clients=profile(clients=[OTHER], timeout=1))

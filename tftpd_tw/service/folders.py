@@ -13,7 +13,7 @@ open. Workers open it through the descriptor that the daemon has passed to them,
 
 import grp
 import pwd
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred, gatherResults, succeed
@@ -132,18 +132,17 @@ class Folders:
     def _assemble_roots(self, root: str) -> IBackend:
         filesystem = self._configuration.filesystem
         roots = [Tree.parse(place) for place in (root, *filesystem.fallback_roots)]
-        uploads = [Tree.parse(place) for place in _upload_place(filesystem)]
-        if uploads and filesystem.upload_root is None:
-            uploads = roots[:1]
+        place = _upload_place(filesystem, root)
+        uploads = Tree.parse(place) if place is not None else None
         rewriting = make_rewriting(filesystem.rewrite)
-        plain = not (rewriting or roots[1:] or roots[0].below or (uploads and uploads != roots))
+        plain = not (rewriting or roots[1:] or roots[0].below or uploads not in (None, roots[0]))
         if plain:
             return self._open(roots[0].base)
         return assemble(
             self._open,
             self._identify,
             roots,
-            uploads[0] if uploads else None,
+            uploads,
             rewriting,
             make_authorizer(self._configuration) if rewriting else None,
         )
@@ -184,20 +183,16 @@ class Folders:
         return directory
 
 
-def _upload_place(filesystem: Filesystem) -> Iterable[str]:
-    """Where uploads go: nowhere, or one place."""
-    if filesystem.uploads is UploadPolicy.DENY:
-        return ()
-    return (filesystem.upload_root or filesystem.root,)
+def _upload_place(filesystem: Filesystem, root: str) -> str | None:
+    """Where uploads of clients go whose files are in ``root``; None: nowhere."""
+    return None if filesystem.uploads is UploadPolicy.DENY else filesystem.upload_root or root
 
 
-def _upload_places(configuration: Configuration) -> Iterable[str]:
+def _upload_places(configuration: Configuration) -> set[str]:
     """Everywhere that uploads go, of any client."""
-    filesystem = configuration.filesystem
-    places = set(_upload_place(filesystem))
-    if places and filesystem.upload_root is None:
-        places.update(profile.root for profile in configuration.clients.profiles if profile.root is not None)
-    return places
+    own = [profile.root for profile in configuration.clients.profiles if profile.root is not None]
+    places = (_upload_place(configuration.filesystem, root) for root in (configuration.filesystem.root, *own))
+    return {place for place in places if place is not None}
 
 
 def _storing(filesystem: Filesystem) -> Storing:
