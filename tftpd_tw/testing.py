@@ -220,6 +220,7 @@ class MemoryRequestSocket:
     single_port: bool = False
     sessions: "dict[Address, MemorySessionSocket]" = field(init=False, factory=dict)
     """Transfers that stay here, by their clients."""
+    closed: "Deferred[None]" = field(init=False, factory=Deferred)
     _listening: bool = field(init=False, default=True)
 
     def received(self, datagram: bytes, peer: Address) -> None:
@@ -244,6 +245,10 @@ class MemoryRequestSocket:
         self._listening = False
         self._close_if_idle()
 
+    def resume(self) -> None:
+        """Take requests again."""
+        self._listening = True
+
     def _leave(self, peer: Address) -> None:
         del self.sessions[peer]
         self._close_if_idle()
@@ -251,6 +256,7 @@ class MemoryRequestSocket:
     def _close_if_idle(self) -> None:
         if not self._listening and not self.sessions:
             del self._network._request_sockets[self.address.host, self.address.port]
+            self.closed.callback(None)
 
 
 @implementer(ISessionSocket)

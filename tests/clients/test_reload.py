@@ -188,6 +188,48 @@ def test_one_port_for_all(settings: Settings) -> None:
         follow(*second)
 
 
+@pytest.mark.parametrize("workers", [1, 3])
+def test_an_address_that_comes_back(settings: Settings) -> None:
+    """Transfers stay on a port that is closed, whichever worker has them and whichever ends first; where it is
+    wanted again meanwhile it takes requests at once, and the transfers are finished.
+    """
+    with udp("127.0.0.2") as sock:
+        port = sock.getsockname()[1]
+    there = f"single_port: true, listeners: [{{address: 127.0.0.2, port: {port}}}]"
+    elsewhere = "single_port: true, addresses: [127.0.0.1]"
+    with ExitStack() as stack:
+
+        def asked() -> tuple[socket.socket, tuple[str, int]]:
+            sock = stack.enter_context(udp())
+            sock.sendto(request(1, b"file"), ("127.0.0.2", port))
+            packet, peer = sock.recvfrom(1024)
+            assert (packet, peer) == (data(1, CONTENT[:512]), ("127.0.0.2", port))
+            return sock, peer
+
+        settings.write(network=there)
+        settings.reload()
+        clients = [asked() for _ in range(12)]
+        settings.write(network=elsewhere)
+        settings.reload()
+        for client in clients[:6]:
+            follow(*client)
+        settings.write(network=there)
+        settings.reload()
+        clients.append(asked())
+        for client in clients[6:]:
+            follow(*client)
+        assert fetch("127.0.0.2", port, b"file") == CONTENT
+        settings.write(network=elsewhere)
+        settings.reload()
+        settings.daemon.wait_until(lambda: settings.daemon.metric("tftp_connections_active") == 0)
+        with udp() as late:
+            late.connect(("127.0.0.2", port))
+            late.send(request(1, b"file"))
+            with pytest.raises(ConnectionRefusedError):
+                late.recv(1024)
+    assert settings.count("read failed") == 0
+
+
 @WORKERS
 def test_what_takes_a_restart(settings: Settings) -> None:
     """A line names it."""

@@ -65,6 +65,30 @@ def test_workers(engine: str, host: str, tmp_path: Path) -> None:
         assert {line for line in (1, 2) if f"worker {line}] read completed" in daemon.output} == {1, 2}
 
 
+def test_stopping_workers(engine: str, tmp_path: Path) -> None:
+    """Those that have nothing to do end, and the clients of the others stay with these (F22)."""
+    with serving(tmp_path / "root", engine, "--workers", "4", "--single-port") as daemon, ExitStack() as stack:
+        (daemon.root / "file").write_bytes(content(1300))
+        assert soon(lambda: daemon.output.count(" serves") == 4)
+        server = ("127.0.0.1", daemon.port)
+        clients = [stack.enter_context(udp()) for _ in range(3)]
+        for client in clients:
+            client.sendto(request(1, b"file"), server)
+            assert client.recv(1000) == data(1, content(1300)[:512])
+        daemon.stop()
+        children = Path(f"/proc/{daemon.process.pid}/task/{daemon.process.pid}/children")
+        assert soon(lambda: len(children.read_text().split()) < 4)
+        for client in clients:
+            for number in (1, 2):
+                client.sendto(ack(number), server)
+                while (packet := client.recv(1000)) == data(number, content(1300)[512 * (number - 1) :][:512]):
+                    pass  # repeated meanwhile
+                assert packet == data(number + 1, content(1300)[512 * number :][:512])
+            client.sendto(ack(3), server)
+        assert daemon.wait() == -15
+    assert daemon.output.count("read completed") == 3
+
+
 def test_stopping(engine: str, tmp_path: Path) -> None:
     """The daemon takes no more requests and lets the transfers on its port finish (F22)."""
     with serving(tmp_path / "root", engine, "--single-port") as daemon, ExitStack() as stack:

@@ -520,6 +520,23 @@ def test_a_retired_port_stays_for_its_transfers(reactor):
     assert reactor.idle
 
 
+def test_a_retired_port_that_is_wanted_again(reactor):
+    """It takes requests again, its transfer goes on, and that one's end does not close it (F21)."""
+    served = Served(reactor, {b"f": content(700)})
+    with plain_socket() as client, plain_socket() as late:
+        assert spoken(served.ask(client, rrq())[0]) == "D1/512"
+        served.listener.stop_listening(served.port)
+        served.listener.listen_again(served.port)
+        assert spoken(served.ask(client, packet("A1"))[0]) == "D2/188"
+        client.sendto(packet("A2"), (HOST, served.address.port))
+        assert spoken(served.ask(late, rrq())[0]) == "D1/512"
+        assert not served.port.closed.called
+        late.sendto(packet("E0"), (HOST, served.address.port))
+        served.listener.stop_listening(served.port)
+        reactor.run_until(lambda: served.port.closed.called)
+    assert reactor.idle
+
+
 def test_room_for_many(reactor):
     """A port that carries transfers has large buffers, as far as the system allows; others are left alone."""
     port = reactor.engine.listen(HOST, 0, Handler())

@@ -71,6 +71,7 @@ def test_what_stays_is_not_touched(stack: ExitStack, port: int) -> None:
     assert [place for place, _ in change.closing] == [Place("127.0.0.1", port)]
     assert len(made.groups) == 3
     made.finish(change)
+    made.release(())
     assert made.groups[0] == second
     assert [len(group) for group in made.groups] == [2, 2]
     assert made.addresses == [Address("127.0.0.2", port), Address("127.0.0.3", port)]
@@ -84,6 +85,7 @@ def test_a_change_that_is_taken_back(stack: ExitStack, port: int) -> None:
     made.open(network(port, "127.0.0.1"))
     before = made.groups
     made.undo(made.open(network(port, "127.0.0.2")))
+    made.release(())
     assert made.groups == before
     assert free("127.0.0.2", port)
     assert not free("127.0.0.1", port)
@@ -111,6 +113,51 @@ def test_addresses_that_overlap(before: str, after: str, each: int, stack: ExitS
     made.finish(change)
     assert made.addresses == [Address(after, port)]
     assert not free("127.0.0.1", port)
+
+
+def test_a_port_that_comes_back(stack: ExitStack, port: int) -> None:
+    """As long as transfers stay there its sockets do, and are those that serve again when it is wanted again."""
+    made = ports(stack, 2)
+    made.open(network(port, "127.0.0.1"))
+    [before] = made.groups
+    here = made.places
+    made.finish(made.open(network(port, "127.0.0.2")))
+    made.release(here)
+    assert not free("127.0.0.1", port)
+    back = made.open(network(port, "127.0.0.1"))
+    assert back.opened == [(here[0], before)]
+    made.undo(back)
+    made.release(here)
+    assert made.addresses == [Address("127.0.0.2", port)]
+    made.finish(made.open(network(port, "127.0.0.1")))
+    made.release(())
+    assert made.groups == [before]
+    assert {sock.fileno() for sock in before}.isdisjoint({-1})
+    assert free("127.0.0.2", port)
+
+
+def test_an_address_that_overlaps_with_a_retired_one(stack: ExitStack, port: int) -> None:
+    """It can be had beside it."""
+    made = ports(stack)
+    made.open(network(port, "127.0.0.1"))
+    retired = made.places
+    made.finish(made.open(network(port, "127.0.0.2")))
+    made.release(retired)
+    made.finish(made.open(network(port, "::")))
+    assert made.addresses == [Address("::", port)]
+
+
+def test_all_are_retired(stack: ExitStack, port: int) -> None:
+    """Those on which transfers stay are closed last."""
+    made = ports(stack)
+    made.open(network(port, "127.0.0.1", "127.0.0.2"))
+    first, _ = made.places
+    made.retire()
+    made.release({first})
+    assert made.all == ()
+    assert (free("127.0.0.1", port), free("127.0.0.2", port)) == (False, True)
+    made.close()
+    assert free("127.0.0.1", port)
 
 
 def test_any_port_is_the_same_any_port(stack: ExitStack) -> None:

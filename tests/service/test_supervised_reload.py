@@ -3,7 +3,7 @@
 import json
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from worker_kit import Events, Process, Reactor, Start, bound, lines
 
 from tftpd_tw.interfaces import Address
 from tftpd_tw.service.configuration import Configuration, Filesystem, Performance
-from tftpd_tw.service.messages import FIRST_FOLDER, HURRY, NEW_SOCKETS, Assignment, Change
+from tftpd_tw.service.messages import FIRST_FOLDER, HURRY, NEW_SOCKETS, Assignment, Change, pack_places
 from tftpd_tw.service.opening import OpenError, Place, places
 from tftpd_tw.service.supervision import STOP_WITHIN, WorkersService
 from tftpd_tw.service.value_types import DrainTime, Folder, Host, WindowSize
@@ -177,7 +177,7 @@ def test_other_addresses(
         change = change_of(process)
         assert [place.address for place in change.places] == ["127.0.0.2", "127.0.0.3"]
         assert change.new_sockets == 0
-        process.says(changed="")
+        process.says(changed="", staying=[])
     assert reload.taken
     assert any("serving" in line and "127.0.0.3" in line for line in lines(events, "serving"))
     assert lines(events, "closed") == [f"closed UDP {going}; transfers that began there go on"]
@@ -187,6 +187,50 @@ def test_other_addresses(
     reactor.advance(1)
     orders = Assignment.from_line(reactor.processes[2].written)
     assert orders.places == (Place("127.0.0.2", 0), Place("127.0.0.3", 0))
+
+
+def test_an_address_that_comes_back(
+    crew: WorkersService,
+    reactor: Reactor,
+    configuration: Configuration,
+    passages: list[socket.socket],
+) -> None:
+    """A retired port stays open while a worker has transfers there. Where it is wanted again every worker is given
+    its part of the same sockets, and nobody else's word that he has left closes them.
+    """
+    fewer = evolve(configuration, network=evolve(configuration.network, addresses=(Host("127.0.0.2"),)))
+    gone = crew.ports.places[:1]
+    address = bound(reactor.processes[0].descriptors[FIRST_FOLDER + 1])
+
+    def reload(wanted: Configuration, *staying: Sequence[Place]) -> None:
+        result = Reload(crew, wanted)
+        while not result.results:
+            for process, where in zip(reactor.processes, staying, strict=True):
+                process.says(changed="", **pack_places(where))
+        assert result.taken
+
+    def taken() -> bool:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+            try:
+                other.bind(address)
+            except OSError:
+                return True
+            return False
+
+    first, second = reactor.processes
+    reload(fewer, gone, ())
+    assert taken()
+    reload(configuration, (), ())
+    assert crew.ports.places[-1:] == gone
+    for passage in passages:
+        _, [descriptor], _, _ = socket.recv_fds(passage, 10, 10)
+        assert bound(descriptor) == address
+        os.close(descriptor)
+    reload(fewer, gone, gone)
+    first.says(**pack_places(()))
+    assert taken()
+    second.dies(9)
+    assert not taken()
 
 
 def test_other_addresses_that_are_taken_back(

@@ -11,7 +11,7 @@ from worker_kit import Events, Reactor, Start, bound, lines
 
 from tftpd_tw.service import opening, supervision
 from tftpd_tw.service.configuration import Configuration, Performance
-from tftpd_tw.service.messages import FIRST_FOLDER, NEW_SOCKETS, REPLIES, Assignment
+from tftpd_tw.service.messages import FIRST_FOLDER, NEW_SOCKETS, REPLIES, Assignment, pack_places
 from tftpd_tw.service.opening import OpenError, Place, open_request_sockets
 from tftpd_tw.service.sharing import share_of_worker
 from tftpd_tw.service.supervision import STOP_WITHIN
@@ -128,15 +128,26 @@ def test_one_that_cannot_be_started(start: Start, reactor: Reactor, events: Even
 
 
 def test_stopping(start: Start, reactor: Reactor, events: Events) -> None:
-    """All are told; it waits for the last; the ports are closed at once; nobody is replaced."""
+    """All are told; it waits for the last; nobody is replaced. The ports are closed when all workers have said
+    that they are on none: the clients of one must not be dealt to others meanwhile.
+    """
     service = start()
-    sockets = [bound(process.descriptors[FIRST_SOCKET]) for process in reactor.processes]
+    sockets = [bound(reactor.processes[0].descriptors[FIRST_SOCKET + index]) for index in range(2)]
     stopped = service.stopService()
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
-        other.bind(sockets[0])
     first, second = reactor.processes
     assert first.signals == second.signals == ["TERM"]
+    places = Assignment.from_line(second.written).places
+    second.says(**pack_places(places[:1]))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other, pytest.raises(OSError, match="in use"):
+        other.bind(sockets[1])
     first.dies()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind(sockets[1])
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        with pytest.raises(OSError, match="in use"):
+            other.bind(sockets[0])
+        second.says(**pack_places(()))
+        other.bind(sockets[0])
     assert not stopped.called
     second.dies()
     assert stopped.called

@@ -8,6 +8,7 @@ tuple that the socket gave (``SocketAddress``); everywhere else it is an :class:
 from collections.abc import Iterable
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import Attribute, Interface
 
@@ -116,9 +117,13 @@ class IRequestSocket(IAnswers):
 
     address = Attribute("""The bound :class:`~tftpd_tw.interfaces.Address`.""")
     single_port = Attribute("""Whether transfers stay on it, unless something else is said of one.""")
+    closed: "Deferred[None]" = Attribute("""Fires when it is closed.""")
 
     def retire() -> None:
         """Take no more requests. It is closed once no transfer is on it."""
+
+    def resume() -> None:
+        """Take requests again: a retired port that is not closed yet."""
 
 
 class IEngine(IAnswers):

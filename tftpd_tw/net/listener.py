@@ -72,6 +72,11 @@ class Listener:
         self._sockets.remove(socket)
         socket.retire()
 
+    def listen_again(self, socket: IRequestSocket) -> None:
+        """Take requests again from a port that is not closed yet, since transfers are on it."""
+        self._sockets.append(socket)
+        socket.resume()
+
     def serve(self, server: Server, answer_broadcasts: bool) -> None:
         """Have ``server`` serve all requests from now on; transfers in progress stay with theirs. Both have the
         same engine.

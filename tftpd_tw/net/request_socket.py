@@ -11,7 +11,7 @@ They all share a descriptor, and with it what the kernel keeps for one:
 * Who finds the buffer full waits in line, and the line goes round.
 * An ICMP error about one client is reported by the next call, whoever makes it. It says nothing about that call.
   The error queue names the client, and its transfer is told.
-* A retired port stays open for the transfers that are on it.
+* A retired port stays open for the transfers that are on it, and may be wanted again meanwhile.
 
 A packet from somebody who has no transfer here is what it always was: a request, or nothing that is answered
 (CVE-2024-2169).
@@ -22,6 +22,7 @@ import os
 import socket
 from collections import deque
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReadDescriptor, IWriteDescriptor
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -73,6 +74,7 @@ class RequestSocket:
         self._waiting: deque[SharedSession] = deque()
         self.address = from_socket_address(sock.getsockname())
         self.single_port = single_port
+        self.closed: Deferred[None] = Deferred()
         if single_port:
             self._carry()
         watcher.addReader(self)
@@ -231,11 +233,17 @@ class RequestSocket:
         if not self._sessions:
             self.close()
 
+    def resume(self) -> None:
+        """Take requests again."""
+        self._listening = True
+
     def close(self) -> None:
         """Close it, whatever is on it."""
         self._watcher.removeReader(self)
         self._watcher.removeWriter(self)
         self._socket.close()
+        if not self.closed.called:
+            self.closed.callback(None)
 
 
 @implementer(ISessionSocket)

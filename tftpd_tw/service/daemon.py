@@ -74,7 +74,9 @@ class TftpService(Service):
         self._storage = Storage(self._reactor, configuration)
         self._ports = RequestPorts(inherited=self._inherited)
         self._ports.open(configuration.network)
-        self._transfers = Transfers(self._reactor, configuration, self._storage, self._accounting)
+        self._transfers = Transfers(
+            self._reactor, configuration, self._storage, self._accounting, on_left=self._release
+        )
         self._serve_on(self._ports.all)
 
     def startService(self) -> None:
@@ -98,11 +100,13 @@ class TftpService(Service):
             self._transfers.reload(configuration)
         except BaseException:
             self._ports.undo(change)
+            self._release()
             raise
         self._configuration = configuration
         self._serve_on(change.opened)
         self._ports.finish(change)
         self._transfers.keep(self._ports.places)
+        self._release()
 
     def stopService(self) -> "Deferred[None]":
         """Drain."""
@@ -117,6 +121,11 @@ class TftpService(Service):
         """End all transfers now."""
         if self._transfers is not None:
             self._transfers.hurry()
+
+    def _release(self) -> None:
+        assert self._ports is not None
+        assert self._transfers is not None
+        self._ports.release(self._transfers.staying)
 
     def _serve_on(self, ports: Sequence[Port]) -> None:
         assert self._transfers is not None

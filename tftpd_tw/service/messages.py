@@ -5,8 +5,10 @@ to worker   its :class:`Assignment`, once; then :data:`ASK_FIGURES`,
             :class:`Change` and :data:`HURRY`
 to daemon   ``{"ready": true}`` once it serves; ``{"figures": ...}``
             for each question; ``{"changed": why_not}`` for each
-            change, empty if it was made; ``{"log": ...}`` for each
-            log event
+            change, empty if it was made; ``{"staying": places}``
+            with that, when it has to end and whenever it is less:
+            where it has transfers though it takes no more requests;
+            ``{"log": ...}`` for each log event
 ==========  ========================================================
 
 A worker finds these descriptors: its standard input is the pipe from the daemon, :data:`REPLIES` the one back,
@@ -17,7 +19,7 @@ too.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from attrs import define, frozen
@@ -92,6 +94,16 @@ class Change:
 def encode(message: Message) -> bytes:
     """A line."""
     return json.dumps(message).encode() + b"\n"
+
+
+def pack_places(places: Sequence[Place]) -> Message:
+    """Where a worker stays, as a message."""
+    return {"staying": _converter.unstructure(places)}
+
+
+def unpack_places(message: Message) -> Sequence[Place]:
+    """What :func:`pack_places` was given."""
+    return _converter.structure(message["staying"], tuple[Place, ...])
 
 
 def pack_event(event: LogEvent) -> Message:

@@ -1,9 +1,13 @@
 """The request ports that are open, and how they change when the settings do.
 
 A change has two steps, since nothing may change if a part of it fails: :meth:`RequestPorts.open` opens what is
-new, and then :meth:`RequestPorts.finish` closes what is not wanted any more, or :meth:`RequestPorts.undo` what was
-opened. A port that stays is not touched, so that nothing is lost of what waits in it, nor of the transfers that
-stay on it; whether others will is what its place says.
+new, and then :meth:`RequestPorts.finish` retires what is not wanted any more, or :meth:`RequestPorts.undo` what
+was opened. A port that is in both is not touched, so that nothing is lost of what waits in it, nor of the
+transfers that stay on it; whether others will is what its place says.
+
+A retired port may still have such transfers, which only those know who serve on it. All its sockets stay open
+until :meth:`RequestPorts.release` says that nobody has any: the kernel would deal the clients anew if one of
+several were closed. Where the address is wanted again meanwhile, the same sockets come back.
 
 A new address may overlap with one that goes, as ``::`` and ``127.0.0.1`` do on the same port, and both are open
 for a moment. While the new one is being bound, both have ``SO_REUSEADDR``; afterwards neither does, so that no
@@ -14,7 +18,7 @@ the section says.
 """
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from attrs import frozen
 from twisted.logger import Logger
@@ -35,11 +39,12 @@ Port = tuple[Place, Group]
 
 @frozen
 class Change:
-    """What has been opened, and what is to be closed."""
+    """What has come, and what is to go."""
 
     before: Sequence[Port]
     after: Sequence[Port]
     opened: Sequence[Port]
+    """Those that are new, or back."""
     closing: Sequence[Port]
 
 
@@ -54,7 +59,8 @@ class RequestPorts:
         self._each = each
         self._inherited = _in_groups(inherited, each)
         self.all: Sequence[Port] = ()
-        """Those that are open."""
+        """Those that take requests."""
+        self._retired: list[Port] = []
 
     @property
     def groups(self) -> list[Group]:
@@ -83,37 +89,53 @@ class RequestPorts:
             return Change(before, after, (), ())
         there = dict(before)
         wanted = dict.fromkeys(places(network))
+        retired = dict(self._retired)
         staying = [(place, there[place]) for place in wanted if place in there]
+        back = [(place, retired[place]) for place in wanted if place in retired and place not in there]
         closing = [(place, group) for place, group in before if place not in wanted]
-        new = [place for place in wanted if place not in there]
-        going = [sock for _, group in closing for sock in group]
+        new = [place for place in wanted if place not in there and place not in retired]
+        going = [sock for _, group in (*closing, *self._retired) for sock in group]
         _allow_beside(going, True)
         try:
-            opened = list(zip(new, open_request_sockets(new, self._each, beside=bool(going)), strict=True))
+            sockets = open_request_sockets(new, self._each, beside=bool(going))
         finally:
             _allow_beside(going, False)
+        opened = [*back, *zip(new, sockets, strict=True)]
+        self._retired = [port for port in self._retired if port not in back]
         self.all = [*closing, *staying, *opened]
         return Change(before, [*staying, *opened], opened, closing)
 
     def finish(self, change: Change) -> None:
-        """Close what is not wanted any more."""
+        """Retire what is not wanted any more."""
         self.all = change.after
+        self._retired += change.closing
         for _, group in change.closing:
-            address = bound(group)
-            _close(group)
-            log.info("closed UDP {address}; transfers that began there go on", address=str(address))
+            log.info("closed UDP {address}; transfers that began there go on", address=str(bound(group)))
 
     def undo(self, change: Change) -> None:
-        """Close what has been opened."""
+        """Retire what has been opened."""
         self.all = [port for port in change.before if port in self.all]
-        for _, group in change.opened:
-            _close(group)
+        self._retired += change.opened
+
+    def retire(self) -> None:
+        """Retire all."""
+        self._retired += self.all
+        self.all = ()
+
+    def release(self, staying: Container[Place]) -> None:
+        """Close what is retired, but where transfers are ``staying``."""
+        for place, group in self._retired:
+            if place not in staying:
+                _close(group)
+        self._retired = [(place, group) for place, group in self._retired if place in staying]
 
     def close(self) -> None:
         """Close all."""
-        for group in (*self.groups, *self._inherited):
+        self.retire()
+        self.release(())
+        for group in self._inherited:
             _close(group)
-        self.all, self._inherited = (), []
+        self._inherited = []
 
 
 def bound(group: Group) -> Address:

@@ -197,11 +197,13 @@ class WorkersService(Service):
             self._configuration = before
             ports.undo(change)
             await self._change()
+            self._release()
             self._close_folders(storage, folders)
             raise OpenError(why_not or "the daemon is stopping")
         ports.finish(change)
         if change.closing:
             await self._change()
+            self._release()
         if storage is not None and folders is not None:
             self._close_folders(self._storage, self._folders)
             self._storage, self._folders = storage, folders
@@ -211,9 +213,10 @@ class WorkersService(Service):
     def stopService(self) -> "Deferred[None]":
         """Have all workers drain; fires when none is left."""
         super().stopService()
-        self.ports.close()
+        self.ports.retire()
 
         def finish(_: object) -> "Deferred[None]":
+            self.ports.close()
             for folder in self._folders:
                 os.close(folder)
             assert self._storage is not None
@@ -247,7 +250,7 @@ class WorkersService(Service):
         cpu = mask[(number - 1) % len(mask)] if self._configuration.performance.cpu_affinity else None
         mine = share_of_worker(self._configuration, number, self._count)
         assignment = Assignment(number, mine, self.ports.places, cpu)
-        return WorkerProcess(assignment, self.reactor, self._one_is_ready, on_ended)
+        return WorkerProcess(assignment, self.reactor, self._one_is_ready, self._release, on_ended)
 
     def spawn(self, process: WorkerProcess, number: int) -> None:
         """Start ``process``. It imports what this process would, and nothing from the current folder.
@@ -268,6 +271,7 @@ class WorkersService(Service):
     def departed(self, process: WorkerProcess) -> None:
         """``process`` is gone; what it has counted stays."""
         self._departed += process.totals.ended()
+        self._release()
 
     def refresh(self) -> "Deferred[None]":
         """Ask every worker for its figures; fires when they are there, or too late. Never fails."""
@@ -314,6 +318,13 @@ class WorkersService(Service):
             waiting.append(process.change(change, [group[number - 1] for _, group in new]))
         answers: list[str] = await gatherResults(waiting)
         return next(filter(None, answers), "")
+
+    def _release(self) -> None:
+        """Close the retired ports on which no worker has transfers, once all have said where they do."""
+        said = [process.staying for process in self._processes()]
+        known = [places for places in said if places is not None]
+        if len(known) == len(said):
+            self.ports.release({place for places in known for place in places})
 
     def _open_folders(self, configuration: Configuration) -> tuple[Storage, list[int]]:
         """The folders, and descriptors of them for the workers, who may not be able to open them by name."""

@@ -7,7 +7,7 @@ import gc
 import socket
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred, execute
@@ -140,7 +140,10 @@ class Storage:
 
 
 class Transfers:
-    """Serves ``storage`` on the sockets that it is given."""
+    """Serves ``storage`` on the sockets that it is given.
+
+    :param on_left: called when ``staying`` has become less
+    """
 
     def __init__(
         self,
@@ -148,8 +151,10 @@ class Transfers:
         configuration: Configuration,
         storage: Storage,
         accounting: Accounting,
+        on_left: Callable[[], object],
     ) -> None:
         self._storage = storage
+        self._on_left = on_left
         self._configuration = configuration
         self._observers = (accounting, TransferLog())
         ports = configuration.network.port_range.ports
@@ -158,6 +163,7 @@ class Transfers:
         server = self._server(configuration, storage.folders)
         self._listener = Listener(server, configuration.network.answer_broadcast)
         self._ports: list[tuple[Place, IRequestSocket]] = []
+        self._retired: dict[IRequestSocket, Place] = {}
 
     def reload(self, configuration: Configuration) -> None:
         """Treat new requests as ``configuration`` says; running transfers go on as they began.
@@ -178,9 +184,24 @@ class Transfers:
         """Transfers in progress."""
         return self._listener.active
 
+    @property
+    def staying(self) -> list[Place]:
+        """Where transfers are that began there, though no requests are taken any more."""
+        return list(self._retired.values())
+
     def listen(self, sock: socket.socket, place: Place) -> Address:
-        """Take requests from ``sock`` too, which it takes over; where that is bound."""
-        opened = self._listener.add(self._engine.adopt(sock, self._listener, place.single_port))
+        """Take requests from ``sock`` too, which it takes over; where that is bound. If it is in ``staying``, the
+        sockets are the same one, and what is there goes on.
+        """
+        opened = next((retired for retired, where in self._retired.items() if where == place), None)
+        if opened is not None:
+            sock.close()
+            del self._retired[opened]
+            opened.single_port = place.single_port
+            self._listener.listen_again(opened)
+        else:
+            opened = self._listener.add(self._engine.adopt(sock, self._listener, place.single_port))
+            opened.closed.addCallback(self._left, opened)
         self._ports.append((place, opened))
         address: Address = opened.address
         return address
@@ -193,11 +214,18 @@ class Transfers:
                 opened.single_port = wanted[place].single_port
             else:
                 self._listener.stop_listening(opened)
+                if not opened.closed.called:
+                    self._retired[opened] = place
         self._ports = [(place, opened) for place, opened in self._ports if place in wanted]
+
+    def _left(self, _: None, opened: IRequestSocket) -> None:
+        if self._retired.pop(opened, None) is not None:
+            self._on_left()
 
     def stop(self) -> "Deferred[None]":
         """Take no new requests, let transfers finish for ``drain_timeout``, and close the storage."""
         seconds = self._configuration.performance.drain_timeout
+        self.keep(())
         draining = self._listener.drain(seconds)
         if self.active:
             # Said when the ports are closed, since that is what it says.

@@ -33,6 +33,7 @@ from tftpd_tw.service.messages import (
     Message,
     encode,
     pack_event,
+    pack_places,
 )
 from tftpd_tw.service.opening import OpenError, Place
 from tftpd_tw.service.transfers import Storage, Transfers, prepare_process
@@ -92,7 +93,10 @@ class Worker(LineOnlyReceiver):
         """Let transfers finish, and end the process. May be called again."""
         if not self._ending:
             self._ending = True
-            done: Deferred[None] = self._transfers.stop() if self._transfers is not None else succeed(None)
+            done: Deferred[None] = succeed(None)
+            if self._transfers is not None:
+                done = self._transfers.stop()
+                self._say_staying()
             done.addErrback(lambda failure: log.failure("Could not stop", failure)).addCallback(self._finish)
 
     def __call__(self, event: LogEvent) -> None:
@@ -127,7 +131,7 @@ class Worker(LineOnlyReceiver):
         paths = {base: path for base, path in passed.items() if os.path.isdir(path)}
         storage = Storage(self._reactor, configuration, paths)
         storage.start()
-        self._transfers = Transfers(self._reactor, configuration, storage, self._accounting)
+        self._transfers = Transfers(self._reactor, configuration, storage, self._accounting, self._say_staying)
         first = FIRST_FOLDER + len(folders)
         self._listen(itertools.count(first), assignment.places)
         self._send({"ready": True})
@@ -136,7 +140,8 @@ class Worker(LineOnlyReceiver):
         if "ask" in message:
             self._send({"figures": self._figures()})
         elif "change" in message:
-            self._send({"changed": self._change(Change.from_message(message))})
+            why_not = self._change(Change.from_message(message))
+            self._send({"changed": why_not, **pack_places(self._serving.staying)})
         elif "hurry" in message:
             self.end()
             self._serving.hurry()
@@ -182,6 +187,9 @@ class Worker(LineOnlyReceiver):
             totals.dropped = totals.dropped.copy()
             totals.dropped.pop("broadcast", None)
         return totals.snapshot()
+
+    def _say_staying(self) -> None:
+        self._send(pack_places(self._serving.staying))
 
     def _send(self, message: Message) -> None:
         if self._connected:

@@ -15,7 +15,17 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger, globalLogPublisher
 from twisted.python.failure import Failure
 
-from tftpd_tw.service.messages import ASK_FIGURES, HURRY, REPLIES, Assignment, Change, Lines, unpack_event
+from tftpd_tw.service.messages import (
+    ASK_FIGURES,
+    HURRY,
+    REPLIES,
+    Assignment,
+    Change,
+    Lines,
+    unpack_event,
+    unpack_places,
+)
+from tftpd_tw.service.opening import Place
 from tftpd_tw.telemetry.totals import Totals
 
 log = Logger()
@@ -32,6 +42,7 @@ class WorkerProcess(ProcessProtocol):
     """One process, from its start to its end.
 
     :param on_ready: called once, when it serves
+    :param on_staying: called when it has said where its transfers stay
     :param on_ended: called once, with how it ended in words
     """
 
@@ -42,11 +53,13 @@ class WorkerProcess(ProcessProtocol):
         assignment: Assignment,
         clock: IReactorTime,
         on_ready: Callable[[], None],
+        on_staying: Callable[[], None],
         on_ended: Callable[["WorkerProcess", str], None],
     ) -> None:
         self._assignment = assignment
         self._clock = clock
         self._on_ready = on_ready
+        self._on_staying = on_staying
         self._on_ended = on_ended
         self._lines: defaultdict[int, Lines] = defaultdict(Lines)
         self._answer: Deferred[None] | None = None
@@ -61,6 +74,10 @@ class WorkerProcess(ProcessProtocol):
         """Whether it serves."""
         self.responsive = True
         """Whether it answered in time when it was asked last."""
+        self.staying: Sequence[Place] | None = ()
+        """Where it has transfers though it takes no more requests; None from an order that may change that until
+        it has answered.
+        """
         self.totals = Totals()
         """The figures that it gave last."""
 
@@ -95,6 +112,7 @@ class WorkerProcess(ProcessProtocol):
             except OSError as error:
                 return succeed(f"worker {self.number} cannot be given sockets: {error.strerror}")
         self._changes.append(changed)
+        self.staying = None
         self._tell(change.line())
         late = f"worker {self.number} did not answer within {CHANGE_WITHIN:.0f} seconds"
         return changed.addTimeout(CHANGE_WITHIN, self._clock).addErrback(lambda _: late)
@@ -105,6 +123,7 @@ class WorkerProcess(ProcessProtocol):
 
     def terminate(self) -> None:
         """Have it drain and end."""
+        self.staying = None
         self._signal("TERM")
 
     def kill(self) -> None:
@@ -140,6 +159,9 @@ class WorkerProcess(ProcessProtocol):
         number = self._assignment.number
         try:
             message = json.loads(line)
+            if "staying" in message:
+                self.staying = unpack_places(message)
+                self._on_staying()
             if "log" in message:
                 globalLogPublisher(unpack_event(message["log"], number))
             elif "figures" in message:
