@@ -8,7 +8,7 @@ from pathlib import Path
 from time import monotonic
 
 import pytest
-from running import Daemon, ack, data, request, serving, udp
+from running import ANY_PORT, IN_FOREGROUND, Daemon, ack, data, request, running, serving, soon, udp
 
 BLOCK = b"0123456789abcdef" * 32
 
@@ -111,6 +111,53 @@ def test_a_second_signal(second: int, daemon: Daemon) -> None:
     assert monotonic() - began < 3
     assert "] stopping at once" in daemon.output
     assert "Traceback" not in daemon.output
+
+
+HANGING_DISK = """
+import os, sys
+from tftpd_tw.service import supervision, transfers
+
+def hang(function):
+    sys.stderr.write("a thread hangs\\n")
+    sys.stderr.flush()
+    open(os.environ["HANGING_DISK"]).close()
+
+defer = transfers.deferToThreadPool
+transfers.deferToThreadPool = lambda reactor, pool, function, *_: defer(reactor, pool, hang, function)
+transfers.STORAGE_SECONDS = supervision.STOP_WITHIN = 3600.0
+"""
+"""Has every thread wait for a FIFO that nobody writes to, and the daemon for its threads longer than a test may
+take."""
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_second_signal_while_a_disk_hangs(engine: str, workers: int, tmp_path: Path) -> None:
+    """Nobody waits for the threads, which are still there, neither the daemon nor a worker; what was logged is
+    written, and nobody had to be killed.
+    """
+    (tmp_path / "root").mkdir()
+    (tmp_path / "sitecustomize.py").write_text(HANGING_DISK)
+    disk = tmp_path / "disk"
+    os.mkfifo(disk)
+    environment = {
+        "HANGING_DISK": str(disk),
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(tmp_path), os.environ.get("PYTHONPATH")))),
+    }
+    options = ("--engine", engine, "--workers", str(workers), "--uploads", "overwrite")
+    command = [*IN_FOREGROUND, "tftpd", "--root", "root", *ANY_PORT, *options]
+    with running(command, tmp_path, environment) as daemon, udp() as writer:
+        daemon.wait_for_line("a thread hangs")  # it looks for what earlier uploads have left
+        writer.sendto(request(2, b"new"), ("127.0.0.1", daemon.port))
+        assert soon(lambda: daemon.output.count("a thread hangs") == 2), daemon.output
+        daemon.stop()
+        daemon.wait_for_line("stopping: 1 transfers")
+        daemon.stop()
+        assert daemon.wait() == -15
+        assert writer.recv(1024) == b"\0\5\0\0Server is stopping\0"
+    # One thread is the daemon's; the other is too, or a worker's.
+    waiting = [line for line in daemon.lines if "still wait for the disk" in line]
+    assert len(waiting) == workers
+    assert "killed" not in daemon.output
 
 
 def test_two_signals_at_the_same_time(daemon: Daemon) -> None:

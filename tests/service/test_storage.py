@@ -72,6 +72,26 @@ class StorageTests(SynchronousTestCase):
         self.reactor.listen()
         self.reactor.advance(1)
 
+    def test_nobody_waits_in_a_hurry(self):
+        """Neither when it is closed already nor when that is still to come (F22)."""
+        closed = self.storage.close()
+        self.assertNoResult(closed)
+        self.storage.hurry()
+        self.successResultOf(closed)
+        assert self.reactor.getDelayedCalls() == []
+        self.go_on.set()
+        self.reactor.listen()
+        self.reactor.advance(0)
+
+    def test_nobody_waits_later_either(self):
+        """Transfers that end in a hurry are what closes it."""
+        self.storage.hurry()
+        self.successResultOf(self.storage.close())
+        assert self.reactor.getDelayedCalls() == []
+        self.go_on.set()
+        self.reactor.listen()
+        self.reactor.advance(0)
+
 
 @pytest.mark.parametrize("read_ahead", [0, 4096])
 def test_reading_ahead(read_ahead):

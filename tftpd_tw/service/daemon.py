@@ -10,8 +10,8 @@
 
 Ports are opened in the privileged phase, before twistd gives up root. Stopping takes no new requests, lets
 running transfers finish for ``drain_timeout``, and ends the rest with an ERROR, so that nothing half written is
-left; a second signal does not wait for that. A reload (:mod:`~tftpd_tw.service.reloading`) changes what serves new
-requests, and no transfer that is in progress.
+left; a second signal waits for neither that nor threads. A reload (:mod:`~tftpd_tw.service.reloading`) changes
+what serves new requests, and no transfer that is in progress.
 """
 
 from collections.abc import Sequence

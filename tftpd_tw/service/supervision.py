@@ -228,6 +228,8 @@ class WorkersService(Service):
         """Have all workers end at once, with all transfers."""
         for post in self._posts:
             post.hurry()
+        if self._storage is not None:
+            self._storage.hurry()
 
     @property
     def drain_timeout(self) -> float:

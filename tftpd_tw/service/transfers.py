@@ -66,6 +66,7 @@ class Storage:
         self._old: dict[Folders, Any] = {}
         self._usages = Usages()
         self._finished: Deferred[None] | None = None
+        self._hurrying = False
         self.folders = self.open(configuration)
 
     def open(self, configuration: Configuration) -> Folders:
@@ -104,9 +105,17 @@ class Storage:
         self._finished = Deferred()
         timer = self._reactor.callLater(STORAGE_SECONDS, self._finish)
         self._finished.addCallback(lambda _: timer.cancel() if timer.active() else None)
-        if not self._working:
+        closed = self._finished
+        if self._hurrying or not self._working:
             self._finish()
-        return self._finished
+        return closed
+
+    def hurry(self) -> None:
+        """Wait for no thread any more, nor in :meth:`close`: nobody can tell one that is busy from one that hangs.
+        What it had to remove is removed at the next start.
+        """
+        self._hurrying = True
+        self._finish()
 
     def _finish(self) -> None:
         finished, self._finished = self._finished, None
@@ -238,8 +247,9 @@ class Transfers:
         return draining.addBoth(drained)
 
     def hurry(self) -> None:
-        """End all transfers now."""
+        """End all transfers now, and wait for no disk."""
         self._listener.end_all()
+        self._storage.hurry()
 
 
 def prepare_process(reactor: Any) -> None:
