@@ -115,7 +115,7 @@ def test_a_second_signal(second: int, daemon: Daemon) -> None:
 
 HANGING_DISK = """
 import os, sys
-from tftpd_tw.service import supervision, transfers
+from tftpd_tw.service import replacing, transfers
 
 def hang(function):
     sys.stderr.write("a thread hangs\\n")
@@ -124,7 +124,7 @@ def hang(function):
 
 defer = transfers.deferToThreadPool
 transfers.deferToThreadPool = lambda reactor, pool, function, *_: defer(reactor, pool, hang, function)
-transfers.STORAGE_SECONDS = supervision.STOP_WITHIN = 3600.0
+transfers.STORAGE_SECONDS = replacing.STOP_WITHIN = 3600.0
 """
 """Has every thread wait for a FIFO that nobody writes to, and the daemon for its threads longer than a test may
 take."""

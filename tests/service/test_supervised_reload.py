@@ -16,7 +16,8 @@ from tftpd_tw.interfaces import Address
 from tftpd_tw.service.configuration import Configuration, Filesystem, Performance
 from tftpd_tw.service.messages import FIRST_FOLDER, HURRY, NEW_SOCKETS, Assignment, Change, pack_places
 from tftpd_tw.service.opening import OpenError, Place, places
-from tftpd_tw.service.supervision import STOP_WITHIN, WorkersService
+from tftpd_tw.service.replacing import STOP_WITHIN
+from tftpd_tw.service.supervision import WorkersService
 from tftpd_tw.service.value_types import DrainTime, Folder, Host, WindowSize
 from tftpd_tw.service.worker_process import CHANGE_WITHIN
 

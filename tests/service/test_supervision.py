@@ -13,8 +13,8 @@ from tftpd_tw.service import opening, supervision
 from tftpd_tw.service.configuration import Configuration, Performance
 from tftpd_tw.service.messages import FIRST_FOLDER, NEW_SOCKETS, REPLIES, Assignment, pack_places
 from tftpd_tw.service.opening import OpenError, Place, open_request_sockets
+from tftpd_tw.service.replacing import STOP_WITHIN
 from tftpd_tw.service.sharing import share_of_worker
-from tftpd_tw.service.supervision import STOP_WITHIN
 
 FIRST_SOCKET = FIRST_FOLDER + 1
 """Behind the only folder."""

@@ -6,119 +6,31 @@ comes to the worker that knows it. Only the daemon may bind, and only before it 
 
 When a worker dies, its transfers die with it, and nobody else's. Its sockets are still open here, so the kernel
 goes on giving it the same share of the clients: their requests wait in the sockets' buffers until the next
-worker takes them, in order and with their repeats, which it folds into one transfer each. That is after
-:data:`FIRST_PAUSE` and the fraction of a second that it takes to start; a worker that dies again and again is
-waited for up to :data:`LONGEST_PAUSE`, and the kernel then drops what the buffer has no room for, as with a
-packet that is lost. Closing the sockets instead would make the kernel deal all clients anew, running and waiting
-ones, and what has waited would be lost.
+worker takes them (:mod:`~tftpd_tw.service.replacing`), in order and with their repeats, which it folds into one
+transfer each; the kernel drops what the buffer has no room for, as with a packet that is lost. Closing the sockets
+instead would make the kernel deal all clients anew, running and waiting ones, and what has waited would be lost.
 """
 
 import os
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, gatherResults, succeed
-from twisted.logger import Logger
+from twisted.internet.defer import Deferred, gatherResults
 
 from tftpd_tw.service.configuration import Configuration
 from tftpd_tw.service.cpus import cpus
 from tftpd_tw.service.folders import bases
 from tftpd_tw.service.messages import FIRST_FOLDER, NEW_SOCKETS, REPLIES, Assignment, Change
 from tftpd_tw.service.opening import OpenError, announce
+from tftpd_tw.service.replacing import Post
 from tftpd_tw.service.request_ports import Port, RequestPorts, bound
 from tftpd_tw.service.sharing import share_of_worker
 from tftpd_tw.service.transfers import Storage
 from tftpd_tw.service.worker_process import WorkerProcess
 from tftpd_tw.telemetry.totals import Totals
-
-log = Logger()
-
-FIRST_PAUSE = 1.0
-"""Seconds before a worker that ended is replaced; twice as long each time that it happens again."""
-
-LONGEST_PAUSE = 30.0
-
-GOOD_LIFE = 60.0
-"""Seconds after which a worker's end counts as the first one."""
-
-STOP_WITHIN = 5.0
-"""Seconds that a worker has to stop, beside the time that transfers have."""
-
-
-class Post:
-    """The place of one worker, who is replaced when he ends."""
-
-    def __init__(self, crew: "WorkersService", number: int) -> None:
-        self._crew = crew
-        self._number = number
-        self._clock = crew.reactor
-        self._began = 0.0
-        self._failures = 0
-        self._timer: Any = None
-        self._empty: Deferred[None] | None = None
-        self.process: WorkerProcess | None = None
-        """Who fills it, if anybody does."""
-        self.restarts = 0
-        """How often he was replaced."""
-
-    def fill(self) -> None:
-        """Start a process."""
-        self._timer = None
-        self._began = self._clock.seconds()
-        self.process = process = self._crew.new_process(self._number, self._ended)
-        try:
-            self._crew.spawn(process, self._number)
-        except OSError as error:
-            process.close()
-            self._ended(process, f"it could not be started: {error.strerror}")
-
-    def stop(self) -> "Deferred[None]":
-        """Have him end, and don't replace him; fires when he is gone."""
-        if self._timer is not None:
-            self._timer.cancel()
-        if self.process is None:
-            return succeed(None)
-        self._empty = Deferred()
-        self.process.terminate()
-        self._timer = self._clock.callLater(self._crew.drain_timeout + STOP_WITHIN, self.process.kill)
-        return self._empty
-
-    def hurry(self) -> None:
-        """After :meth:`stop`: have him end at once."""
-        if self.process is not None:
-            self.process.hurry()
-            if self._timer is not None and self._timer.active():
-                self._timer.reset(STOP_WITHIN)
-
-    def _ended(self, process: WorkerProcess, how: str) -> None:
-        self.process = None
-        self._crew.departed(process)
-        if self._empty is not None:
-            if self._timer.active():
-                self._timer.cancel()
-            if how != "status 0":
-                log.warn("worker {worker} (pid {pid}) ended: {how}", worker=self._number, pid=process.pid, how=how)
-            self._empty.callback(None)
-            return
-        if self._clock.seconds() - self._began >= GOOD_LIFE:
-            self._failures = 0
-        pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2**self._failures)
-        self._failures += 1
-        log.error(
-            "worker {worker} (pid {pid}) ended: {how}; the next one starts in {pause:.0f} s",
-            worker=self._number,
-            pid=process.pid,
-            how=how,
-            pause=pause,
-        )
-        self._timer = self._clock.callLater(pause, self._replace)
-
-    def _replace(self) -> None:
-        self.restarts += 1
-        self.fill()
 
 
 class WorkersService(Service):
@@ -139,7 +51,7 @@ class WorkersService(Service):
         self._ports: RequestPorts | None = None
         self._posts: list[Post] = []
         self._ready: Deferred[None] = Deferred()
-        self._departed = Totals()
+        self._past = Totals()
         self._scrapes: list[Deferred[None]] = []
 
     def privilegedStartService(self) -> None:
@@ -171,7 +83,8 @@ class WorkersService(Service):
         assert self._storage is not None
         self._storage.start()
         self._storage.clean()
-        self._posts = [Post(self, number) for number in range(1, self._count + 1)]
+        numbers = range(1, self._count + 1)
+        self._posts = [Post(number, self.reactor, self._start, self._departed) for number in numbers]
         for post in self._posts:
             post.fill()
 
@@ -222,7 +135,8 @@ class WorkersService(Service):
             assert self._storage is not None
             return self._storage.close()
 
-        return gatherResults([post.stop() for post in self._posts]).addCallback(finish)
+        seconds = self._configuration.performance.drain_timeout
+        return gatherResults([post.stop(seconds) for post in self._posts]).addCallback(finish)
 
     def hurry(self) -> None:
         """Have all workers end at once, with all transfers."""
@@ -230,11 +144,6 @@ class WorkersService(Service):
             post.hurry()
         if self._storage is not None:
             self._storage.hurry()
-
-    @property
-    def drain_timeout(self) -> float:
-        """Seconds that transfers have when it stops."""
-        return self._configuration.performance.drain_timeout
 
     @property
     def ports(self) -> RequestPorts:
@@ -245,35 +154,6 @@ class WorkersService(Service):
     def when_ready(self) -> "Deferred[None]":
         """Fires once every worker serves, for one who asks."""
         return self._ready
-
-    def new_process(self, number: int, on_ended: Any) -> WorkerProcess:
-        """Worker ``number``, not yet started."""
-        mask = cpus()
-        cpu = mask[(number - 1) % len(mask)] if self._configuration.performance.cpu_affinity else None
-        mine = share_of_worker(self._configuration, number, self._count)
-        assignment = Assignment(number, mine, self.ports.places, cpu)
-        return WorkerProcess(assignment, self.reactor, self._one_is_ready, self._release, on_ended)
-
-    def spawn(self, process: WorkerProcess, number: int) -> None:
-        """Start ``process``. It imports what this process would, and nothing from the current folder.
-
-        :raises OSError: the system has no room for it
-        """
-        sockets = [group[number - 1].fileno() for group in self.ports.groups]
-        self.reactor.spawnProcess(
-            process,
-            sys.executable,
-            [sys.executable, "-P", "-m", "tftpd_tw.service.worker", str(number)],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-            childFDs={0: "w", 1: "r", 2: "r", REPLIES: "r", NEW_SOCKETS: process.far_end.fileno()}
-            | {FIRST_FOLDER + index: passed for index, passed in enumerate((*self._folders, *sockets))},
-        )
-        process.far_end.close()
-
-    def departed(self, process: WorkerProcess) -> None:
-        """``process`` is gone; what it has counted stays."""
-        self._departed += process.totals.ended()
-        self._release()
 
     def refresh(self) -> "Deferred[None]":
         """Ask every worker for its figures; fires when they are there, or too late. Never fails."""
@@ -290,7 +170,7 @@ class WorkersService(Service):
 
     def totals(self) -> Totals:
         """The figures of all workers, those that are gone included."""
-        return sum((process.totals for process in self._processes()), self._departed)
+        return sum((process.totals for process in self._processes()), self._past)
 
     @property
     def serving(self) -> int:
@@ -339,6 +219,37 @@ class WorkersService(Service):
             storage.close()
             for folder in folders:
                 os.close(folder)
+
+    def _start(self, number: int, on_ended: Callable[[WorkerProcess, str], None]) -> WorkerProcess:
+        """Worker ``number``. It imports what this process would, and nothing from the current folder.
+
+        :raises OSError: the system has no room for it
+        """
+        mask = cpus()
+        cpu = mask[(number - 1) % len(mask)] if self._configuration.performance.cpu_affinity else None
+        mine = share_of_worker(self._configuration, number, self._count)
+        assignment = Assignment(number, mine, self.ports.places, cpu)
+        process = WorkerProcess(assignment, self.reactor, self._one_is_ready, self._release, on_ended)
+        sockets = [group[number - 1].fileno() for group in self.ports.groups]
+        try:
+            self.reactor.spawnProcess(
+                process,
+                sys.executable,
+                [sys.executable, "-P", "-m", "tftpd_tw.service.worker", str(number)],
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                childFDs={0: "w", 1: "r", 2: "r", REPLIES: "r", NEW_SOCKETS: process.far_end.fileno()}
+                | {FIRST_FOLDER + index: passed for index, passed in enumerate((*self._folders, *sockets))},
+            )
+        except OSError:
+            process.close()
+            raise
+        process.far_end.close()
+        return process
+
+    def _departed(self, process: WorkerProcess) -> None:
+        """``process`` is gone; what it has counted stays."""
+        self._past += process.totals.ended()
+        self._release()
 
     def _one_is_ready(self) -> None:
         if self.serving == self._count and not self._ready.called:
