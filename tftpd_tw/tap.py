@@ -23,9 +23,9 @@ from tftpd_tw.service.daemon import make_service
 from tftpd_tw.service.folders import named_folders
 from tftpd_tw.service.opening import StartError
 from tftpd_tw.service.privileges import Becoming
+from tftpd_tw.service.process import prepare_process
 from tftpd_tw.service.setting import Setting, settings
 from tftpd_tw.service.systemd import Systemd
-from tftpd_tw.service.transfers import prepare_process
 
 log = Logger()
 

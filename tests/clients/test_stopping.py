@@ -115,16 +115,16 @@ def test_a_second_signal(second: int, daemon: Daemon) -> None:
 
 HANGING_DISK = """
 import os, sys
-from tftpd_tw.service import replacing, transfers
+from tftpd_tw.service import replacing, storage
 
 def hang(function):
     sys.stderr.write("a thread hangs\\n")
     sys.stderr.flush()
     open(os.environ["HANGING_DISK"]).close()
 
-defer = transfers.deferToThreadPool
-transfers.deferToThreadPool = lambda reactor, pool, function, *_: defer(reactor, pool, hang, function)
-transfers.STORAGE_SECONDS = replacing.STOP_WITHIN = 3600.0
+defer = storage.deferToThreadPool
+storage.deferToThreadPool = lambda reactor, pool, function, *_: defer(reactor, pool, hang, function)
+storage.STORAGE_SECONDS = replacing.STOP_WITHIN = 3600.0
 """
 """Has every thread wait for a FIFO that nobody writes to, and the daemon for its threads longer than a test may
 take."""

@@ -23,7 +23,7 @@ from tftpd_tw.protocol.packets import Mode
 from tftpd_tw.service.config_reader import Sources
 from tftpd_tw.service.configuration import Configuration
 from tftpd_tw.service.opening import OpenError
-from tftpd_tw.service.transfers import Storage
+from tftpd_tw.service.storage import Storage
 from tftpd_tw.service.treatment import make_terms
 from tftpd_tw.testing import CLIENT, MemoryNetwork, RawPeer
 

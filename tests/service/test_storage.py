@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tftpd_tw.protocol.errors import DiskFull
 from tftpd_tw.service.configuration import Configuration, Filesystem, Performance
-from tftpd_tw.service.transfers import OPENING_SECONDS, STORAGE_SECONDS, Storage
+from tftpd_tw.service.storage import OPENING_SECONDS, STORAGE_SECONDS, Storage
 from tftpd_tw.service.value_types import FileSize, Folder, Size
 
 

@@ -33,9 +33,10 @@ from tftpd_tw.service.opening import OpenError, announce, cannot_listen
 from tftpd_tw.service.reloading import Read, Reloader, thread_runner
 from tftpd_tw.service.request_ports import Port, RequestPorts
 from tftpd_tw.service.signals import Signals
+from tftpd_tw.service.storage import Storage
 from tftpd_tw.service.supervision import WorkersService
 from tftpd_tw.service.systemd import NotifyService, Systemd
-from tftpd_tw.service.transfers import Storage, Transfers
+from tftpd_tw.service.transfers import Transfers
 from tftpd_tw.service.value_types import HTTP_OFF, HttpAddress
 from tftpd_tw.telemetry.accounting import Accounting
 from tftpd_tw.telemetry.prometheus import ReloadCollector, TransferCollector, WorkerCollector

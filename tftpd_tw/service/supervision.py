@@ -28,7 +28,7 @@ from tftpd_tw.service.opening import OpenError, announce
 from tftpd_tw.service.replacing import Post
 from tftpd_tw.service.request_ports import Port, RequestPorts, bound
 from tftpd_tw.service.sharing import share_of_worker
-from tftpd_tw.service.transfers import Storage
+from tftpd_tw.service.storage import Storage
 from tftpd_tw.service.worker_process import WorkerProcess
 from tftpd_tw.telemetry.totals import Totals
 

@@ -1,21 +1,15 @@
-"""What serves: folders, their threads and a listener over request sockets that somebody has opened.
+"""What serves: a listener over request sockets that somebody has opened, and the folders behind it.
 
 The daemon of one process has one of these; with several workers each of them has.
 """
 
-import gc
 import socket
-import threading
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from twisted.internet.defer import Deferred, execute
-from twisted.internet.threads import deferToThreadPool
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
-from twisted.python.threadpool import ThreadPool
 
-from tftpd_tw.backends.quota import Usages
 from tftpd_tw.interfaces import Address
 from tftpd_tw.net.engine import IRequestSocket
 from tftpd_tw.net.engines import ENGINES
@@ -25,127 +19,12 @@ from tftpd_tw.policy.limits import Limits
 from tftpd_tw.service.configuration import Configuration
 from tftpd_tw.service.folders import Folders
 from tftpd_tw.service.opening import Place
+from tftpd_tw.service.storage import Storage
 from tftpd_tw.service.treatment import make_bounds, make_server
 from tftpd_tw.telemetry.accounting import Accounting
 from tftpd_tw.telemetry.transfer_log import TransferLog
 
 log = Logger()
-
-OPENING_SECONDS = 60.0
-"""How long folders that were replaced stay open, for requests that are on their way through them."""
-
-STORAGE_SECONDS = 5.0
-"""How long a daemon that stops waits for threads that are at work, once transfers are over."""
-
-
-class StorageThread(threading.Thread):
-    """A thread that the end of the process does not wait for: it may itself wait for a dead server."""
-
-    def __init__(self, *arguments: Any, **keywords: Any) -> None:
-        super().__init__(*arguments, **keywords, daemon=True)
-
-
-class StorageThreads(ThreadPool):
-    """A pool of such threads."""
-
-    threadFactory = StorageThread  # noqa: N815 - Twisted's
-
-
-class Storage:
-    """The folders, and the threads that wait for their disks.
-
-    :param paths: other paths of the same folders
-    :raises OpenError: a folder cannot be opened
-    """
-
-    def __init__(self, reactor: Any, configuration: Configuration, paths: Mapping[str, str] | None = None) -> None:
-        self._reactor = reactor
-        self._paths = paths or {}
-        self._threads = StorageThreads(0, configuration.performance.thread_pool_size, "tftpd-storage")
-        self._working = 0
-        self._old: dict[Folders, Any] = {}
-        self._usages = Usages()
-        self._finished: Deferred[None] | None = None
-        self._hurrying = False
-        self.folders = self.open(configuration)
-
-    def open(self, configuration: Configuration) -> Folders:
-        """The folders of ``configuration``, to be handed to :meth:`use`.
-
-        :raises OpenError: one of them cannot be opened
-        """
-        run = self._in_thread if configuration.performance.async_io else execute
-        return Folders(configuration, run, self._reactor, self._paths, usages=self._usages)
-
-    def use(self, folders: Folders, threads: int) -> None:
-        """From now on these, and so many threads; what is open in the old folders stays open."""
-        old, self.folders = self.folders, folders
-        self._threads.adjustPoolsize(0, threads)
-        self._old[old] = self._reactor.callLater(OPENING_SECONDS, self._forget, old)
-
-    def _forget(self, old: Folders) -> None:
-        del self._old[old]
-        old.close()
-
-    def start(self) -> None:
-        """Start the threads: after twistd has gone to the background and given up root."""
-        self._threads.start()
-
-    def clean(self) -> "Deferred[None]":
-        """Remove what uploads of an earlier run have left; never fails."""
-        cleaning = self.folders.clean().addCallback(_cleaned)
-        return cleaning.addErrback(
-            lambda failure: log.failure("Could not clean up after earlier uploads", failure)
-        )
-
-    def close(self) -> "Deferred[None]":
-        """Let the threads finish what they are at, such as removing what failed uploads have left, and let go of
-        the folder. A disk that hangs is not waited for: the threads do not keep the process alive.
-        """
-        self._finished = Deferred()
-        timer = self._reactor.callLater(STORAGE_SECONDS, self._finish)
-        self._finished.addCallback(lambda _: timer.cancel() if timer.active() else None)
-        closed = self._finished
-        if self._hurrying or not self._working:
-            self._finish()
-        return closed
-
-    def hurry(self) -> None:
-        """Wait for no thread any more, nor in :meth:`close`: nobody can tell one that is busy from one that hangs.
-        What it had to remove is removed at the next start.
-        """
-        self._hurrying = True
-        self._finish()
-
-    def _finish(self) -> None:
-        finished, self._finished = self._finished, None
-        if finished is None:
-            return
-        for old, timer in self._old.items():
-            timer.cancel()
-            old.close()
-        self._old = {}
-        self.folders.close()
-        if self._working:
-            log.warn("{count} threads still wait for the disk", count=self._working)
-        else:
-            self._threads.stop()
-        finished.callback(None)
-
-    def _in_thread(self, function: Any, *arguments: Any) -> "Deferred[Any]":
-        self._working += 1
-        return deferToThreadPool(self._reactor, self._threads, function, *arguments).addBoth(self._worked)
-
-    def _worked(self, result: Any) -> Any:
-        self._working -= 1
-        if not self._working and self._finished is not None:
-            # After whoever waits for the result, who may have more to do.
-            self._reactor.callLater(0, self._idle)
-        return result
-
-    def _idle(self) -> None:
-        if not self._working:
-            self._finish()
 
 
 class Transfers:
@@ -250,20 +129,3 @@ class Transfers:
         """End all transfers now, and wait for no disk."""
         self._listener.end_all()
         self._storage.hurry()
-
-
-def prepare_process(reactor: Any) -> None:
-    """What a process that serves needs once, when all is imported.
-
-    Twisted counts in wall-clock time, which is often set only while a machine boots: a step back by an hour would
-    stop every timer for an hour (F23). And what was imported is never garbage: to look through it takes the
-    collector 10 ms, in which nobody is served.
-    """
-    if reactor.seconds is time.time:
-        reactor.seconds = time.monotonic
-    gc.freeze()
-
-
-def _cleaned(count: int) -> None:
-    if count:
-        log.info("removed {count} unfinished uploads of an earlier run", count=count)

@@ -36,7 +36,9 @@ from tftpd_tw.service.messages import (
     pack_places,
 )
 from tftpd_tw.service.opening import OpenError, Place
-from tftpd_tw.service.transfers import Storage, Transfers, prepare_process
+from tftpd_tw.service.process import prepare_process
+from tftpd_tw.service.storage import Storage
+from tftpd_tw.service.transfers import Transfers
 from tftpd_tw.telemetry.accounting import Accounting
 
 log = Logger()
