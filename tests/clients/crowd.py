@@ -46,9 +46,13 @@ class Crowd:
 
     def __exit__(self, *_: object) -> None:
         """All finish what they are at."""
-        self._stopping = True
+        self.stop()
         self._thread.join(60)
         assert not self._thread.is_alive()
+
+    def stop(self) -> None:
+        """Nobody begins again."""
+        self._stopping = True
 
     def _run(self) -> None:
         try:
