@@ -4,6 +4,7 @@ import errno
 import os
 import signal
 import socket
+import threading
 from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -31,7 +32,9 @@ from tftpd_tw.service.config_file import ConfigurationError
 from tftpd_tw.service.config_reader import Sources
 from tftpd_tw.service.configuration import Configuration, Filesystem, Monitoring, Network, Performance
 from tftpd_tw.service.daemon import make_service
+from tftpd_tw.service.folders import Folders
 from tftpd_tw.service.opening import OpenError, StartError
+from tftpd_tw.service.storage import Storage
 from tftpd_tw.service.transfers import Transfers
 from tftpd_tw.service.treatment import make_terms
 from tftpd_tw.service.value_types import (
@@ -234,6 +237,31 @@ class ServingTests(DaemonCase):
         await tree.stopService()
         with pytest.raises(OpenError, match="the daemon is stopping"):
             await tftp.reload(self.configuration)
+
+    async def test_a_new_folder_whose_server_is_dead(self) -> None:
+        """Transfers do not wait for it, and the daemon stops as ever (F21, F22)."""
+        (self.root / "file").write_bytes(b"content" * 1000)
+        tree = self.start()
+        alive = threading.Event()
+        self.addCleanup(alive.set)
+        opened: Deferred[None] = Deferred()
+        open_now = Storage.open
+
+        def hang(storage: Storage, configuration: Configuration) -> Folders:
+            alive.wait()
+            folders = open_now(storage, configuration)
+            reactor.callFromThread(opened.callback, None)
+            return folders
+
+        with patch.object(Storage, "open", hang):
+            reload = Deferred.fromCoroutine(tree.getServiceNamed("tftp").reload(self.configuration))
+            assert await self.fetch(b"file") == b"content" * 1000
+            await tree.stopService()
+            assert not reload.called
+            alive.set()
+            await opened
+            with pytest.raises(OpenError, match="the daemon is stopping"):
+                await reload
 
     async def test_signals_are_given_back(self) -> None:
         """After the end, and where there is no start."""

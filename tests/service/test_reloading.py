@@ -10,10 +10,11 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 from worker_kit import Events, lines
 
+from tftpd_tw.service.apart import run_apart
 from tftpd_tw.service.config_file import ConfigurationError
 from tftpd_tw.service.configuration import Configuration, Filesystem, Monitoring, Performance
 from tftpd_tw.service.opening import OpenError
-from tftpd_tw.service.reloading import Reloader, changed, thread_runner, without_restart
+from tftpd_tw.service.reloading import Reloader, changed, without_restart
 from tftpd_tw.service.value_types import Count, Folder, HttpAddress, WindowSize, Workers
 from tftpd_tw.telemetry.prometheus import ReloadCollector
 
@@ -160,12 +161,11 @@ class BrokenTests(TestCase):
         """It is not the reactor's, and the end of the process does not wait for it; what it raises arrives."""
         from twisted.internet import reactor
 
-        run = thread_runner(reactor)
-        thread = await run(threading.current_thread)
+        thread = await run_apart(reactor, threading.current_thread)
         assert thread.daemon
         assert thread is not threading.current_thread()
         with pytest.raises(ConfigurationError):
-            await run(self.fail_to_read)
+            await run_apart(reactor, self.fail_to_read)
 
     def fail_to_read(self) -> None:
         """As a file does."""

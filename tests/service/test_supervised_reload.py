@@ -281,9 +281,12 @@ def test_another_folder(
     """Those that come later get it; one that is not there is refused before anybody is told."""
     other = tmp_path / "other"
     missing = Reload(crew, evolve(configuration, filesystem=Filesystem(Folder(str(other)))))
+    reactor.listen()
     assert missing.why_not == f"cannot serve the folder {other}: No such file or directory"
     other.mkdir()
     reload = Reload(crew, evolve(configuration, filesystem=Filesystem(Folder(str(other)))))
+    assert [process.orders() for process in reactor.processes] == [[], []]
+    reactor.listen()
     for process in reactor.processes:
         process.says(changed="")
     assert reload.taken

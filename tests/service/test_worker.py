@@ -150,10 +150,12 @@ class WorkerCase(TestCase):
                 await deferLater(real_reactor, 0.01)
         assert self.reactor.stopped == 1
 
-    def changed(self, where: tuple[Place, ...], new_sockets: int = 0) -> str:
+    async def changed(self, where: tuple[Place, ...], new_sockets: int = 0) -> str:
         """Have it change to ``configuration``; what it says."""
         self.worker.dataReceived(Change(self.configuration, where, new_sockets).line())
-        [answer] = self.said()
+        while not (answers := self.said()):
+            await deferLater(real_reactor, 0)
+        [answer] = answers
         text: str = answer["changed"]
         return text
 
@@ -163,7 +165,7 @@ class WorkerCase(TestCase):
         self.said()
         performance = Performance(BlockSize(100), engine=self.engine)
         self.configuration = evolve(self.configuration, performance=performance)
-        assert self.changed(tuple(places(self.configuration.network))) == ""
+        assert await self.changed(tuple(places(self.configuration.network))) == ""
         with udp() as sock:
             sock.sendto(request(1, b"file", blksize=512), ("127.0.0.1", self.port))
             assert await deferToThread(sock.recv, 1024) == b"\0\6blksize\x00100\0"
@@ -183,7 +185,7 @@ class WorkerCase(TestCase):
             with new:
                 socket.send_fds(near, [b"s"], [new.fileno()])
                 self.port = new.getsockname()[1]
-            assert self.changed((Place("127.0.0.1", self.port),), 1) == ""
+            assert await self.changed((Place("127.0.0.1", self.port),), 1) == ""
         await deferToThread(self.exchange)
         with udp() as sock:
             sock.connect(("127.0.0.1", old))
@@ -192,7 +194,7 @@ class WorkerCase(TestCase):
                 sock.recv(1024)
         self.worker.end()
 
-    def test_settings_that_it_cannot_have(self) -> None:
+    async def test_settings_that_it_cannot_have(self) -> None:
         """It says why, and serves where it did."""
         self.begin()
         self.said()
@@ -203,10 +205,10 @@ class WorkerCase(TestCase):
             raise errors.pop(0)
 
         self.patch(worker.Transfers, "reload", fail)
-        assert self.changed(()) == "no"
+        assert await self.changed(()) == "no"
         events: list[Any] = []
         self.patch(worker, "log", Logger(observer=events.append, namespace="test"))
-        assert self.changed(()) == "worker 1 has an error; see above"
+        assert await self.changed(()) == "worker 1 has an error; see above"
         assert [event["log_format"] for event in events] == ["The settings cannot be changed"]
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other, pytest.raises(OSError, match="in use"):
             other.bind(here)

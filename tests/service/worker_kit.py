@@ -1,9 +1,11 @@
 """Worker processes that are not there, and the service that believes in them."""
 
 import os
+import queue
 import socket
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from attrs import define, field
@@ -68,6 +70,15 @@ class Reactor(Clock):
         super().__init__()
         self.processes: list[Process] = []
         self.error: OSError | None = None
+        self._said: queue.Queue[Callable[[], object]] = queue.Queue()
+
+    def callFromThread(self, function: Callable[..., object], *arguments: object) -> None:  # noqa: N802
+        """A thread speaks."""
+        self._said.put(partial(function, *arguments))
+
+    def listen(self) -> None:
+        """Hear one thread out."""
+        self._said.get(timeout=10)()
 
     def spawnProcess(self, protocol: Any, executable: str, args: list[str], **more: Any) -> None:  # noqa: N802
         """Start one."""

@@ -15,6 +15,7 @@ what serves new requests, and no transfer that is in progress.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from socket import socket
 from typing import Any
 
@@ -26,11 +27,12 @@ from twisted.logger import Logger
 from twisted.web.http import HTTPFactory
 
 from tftpd_tw.interfaces import Address
+from tftpd_tw.service.apart import run_apart
 from tftpd_tw.service.configuration import Configuration
 from tftpd_tw.service.control import ControlService
 from tftpd_tw.service.cpus import worker_count
 from tftpd_tw.service.opening import OpenError, announce, cannot_listen
-from tftpd_tw.service.reloading import Read, Reloader, thread_runner
+from tftpd_tw.service.reloading import Read, Reloader
 from tftpd_tw.service.request_ports import Port, RequestPorts
 from tftpd_tw.service.signals import Signals
 from tftpd_tw.service.storage import Storage
@@ -98,7 +100,7 @@ class TftpService(Service):
             raise OpenError("the daemon is stopping")
         change = self._ports.open(configuration.network)
         try:
-            self._transfers.reload(configuration)
+            await self._transfers.reload(configuration)
         except BaseException:
             self._ports.undo(change)
             self._release()
@@ -235,7 +237,7 @@ def make_service(
         configuration,
         read or (lambda: configuration),
         tftp.reload,
-        thread_runner(reactor),
+        partial(run_apart, reactor),
         began=notify.reloading,
         ended=notify.reloaded,
     )

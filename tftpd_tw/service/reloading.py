@@ -5,7 +5,6 @@ cannot be opened) leaves everything as it was. Requests to reload that come whil
 together by the next one, which sees what they want seen.
 """
 
-import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -13,7 +12,6 @@ from typing import Any
 from attrs import evolve, frozen
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from tftpd_tw.service.config_file import ConfigurationError
 from tftpd_tw.service.config_reader import dotted
@@ -134,27 +132,6 @@ def without_restart(before: Configuration, found: Configuration) -> tuple[Config
             section = evolve(getattr(found, one.section), **{one.key: _value(before, one)})
             found = evolve(found, **{one.section: section})
     return found, late
-
-
-def thread_runner(reactor: Any) -> InThread:
-    """Runs a function in a thread for which the end of the process does not wait."""
-
-    def in_thread(function: Callable[[], Any]) -> "Deferred[Any]":
-        done: Deferred[Any] = Deferred()
-
-        def run() -> None:
-            result: Any = None
-            try:
-                result = function()
-            except BaseException:
-                result = Failure()
-            # With a Failure it fails.
-            reactor.callFromThread(done.callback, result)
-
-        threading.Thread(target=run, name="tftpd-reload", daemon=True).start()
-        return done
-
-    return in_thread
 
 
 def _value(configuration: Configuration, setting: Setting) -> Any:

@@ -6,6 +6,7 @@ must end all the same.
 
 import threading
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred, execute
@@ -14,6 +15,7 @@ from twisted.logger import Logger
 from twisted.python.threadpool import ThreadPool
 
 from tftpd_tw.backends.quota import Usages
+from tftpd_tw.service.apart import run_apart
 from tftpd_tw.service.configuration import Configuration
 from tftpd_tw.service.folders import Folders
 
@@ -64,6 +66,10 @@ class Storage:
         """
         run = self._in_thread if configuration.performance.async_io else execute
         return Folders(configuration, run, self._reactor, self._paths, usages=self._usages)
+
+    def open_apart(self, configuration: Configuration) -> "Deferred[Folders]":
+        """The same while transfers run, which do not wait for it."""
+        return run_apart(self._reactor, partial(self.open, configuration), Folders.close)
 
     def use(self, folders: Folders, threads: int) -> None:
         """From now on these, and so many threads; what is open in the old folders stays open."""

@@ -15,11 +15,13 @@ import os
 import socket
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, gatherResults
 
+from tftpd_tw.service.apart import run_apart
 from tftpd_tw.service.configuration import Configuration
 from tftpd_tw.service.cpus import cpus
 from tftpd_tw.service.folders import bases
@@ -93,13 +95,14 @@ class WorkersService(Service):
 
         :raises OpenError: that is not possible, and nothing has changed
         """
-        if not self.running:
-            raise OpenError("the daemon is stopping")
         before, ports = self._configuration, self.ports
         storage = folders = None
         if bases(configuration) != bases(before):
-            storage, folders = self._open_folders(configuration)
+            open_folders = partial(self._open_folders, configuration)
+            storage, folders = await run_apart(self.reactor, open_folders, lambda late: self._close_folders(*late))
         try:
+            if not self.running:
+                raise OpenError("the daemon is stopping")
             change = ports.open(configuration.network)
         except OpenError:
             self._close_folders(storage, folders)

@@ -18,7 +18,7 @@ from tftpd_tw.net.serving import Server
 from tftpd_tw.policy.limits import Limits
 from tftpd_tw.service.configuration import Configuration
 from tftpd_tw.service.folders import Folders
-from tftpd_tw.service.opening import Place
+from tftpd_tw.service.opening import OpenError, Place
 from tftpd_tw.service.storage import Storage
 from tftpd_tw.service.treatment import make_bounds, make_server
 from tftpd_tw.telemetry.accounting import Accounting
@@ -43,6 +43,7 @@ class Transfers:
     ) -> None:
         self._storage = storage
         self._on_left = on_left
+        self._stopping = False
         self._configuration = configuration
         self._observers = (accounting, TransferLog())
         ports = configuration.network.port_range.ports
@@ -53,12 +54,15 @@ class Transfers:
         self._ports: list[tuple[Place, IRequestSocket]] = []
         self._retired: dict[IRequestSocket, Place] = {}
 
-    def reload(self, configuration: Configuration) -> None:
+    async def reload(self, configuration: Configuration) -> None:
         """Treat new requests as ``configuration`` says; running transfers go on as they began.
 
-        :raises OpenError: a folder cannot be opened; then all stays as it was
+        :raises OpenError: a folder cannot be opened, or all is stopping; then all stays as it was
         """
-        folders = self._storage.open(configuration)
+        folders = await self._storage.open_apart(configuration)
+        if self._stopping:
+            folders.close()
+            raise OpenError("the daemon is stopping")
         self._limits.bounds = make_bounds(configuration)
         self._listener.serve(self._server(configuration, folders), configuration.network.answer_broadcast)
         self._storage.use(folders, configuration.performance.thread_pool_size)
@@ -113,6 +117,7 @@ class Transfers:
     def stop(self) -> "Deferred[None]":
         """Take no new requests, let transfers finish for ``drain_timeout``, and close the storage."""
         seconds = self._configuration.performance.drain_timeout
+        self._stopping = True
         self.keep(())
         draining = self._listener.drain(seconds)
         if self.active:

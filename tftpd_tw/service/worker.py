@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, DeferredLock, succeed
 from twisted.internet.protocol import connectionDone
 from twisted.internet.stdio import StandardIO
 from twisted.logger import ILogObserver, LogEvent, Logger, globalLogBeginner
@@ -57,6 +57,7 @@ class Worker(LineOnlyReceiver):
         self._accounting = Accounting(reactor)
         self._number = 0
         self._transfers: Transfers | None = None
+        self._changing = DeferredLock()
         self._ending = False
         self._finished = False
         self._connected = False
@@ -142,26 +143,30 @@ class Worker(LineOnlyReceiver):
         if "ask" in message:
             self._send({"figures": self._figures()})
         elif "change" in message:
-            why_not = self._change(Change.from_message(message))
-            self._send({"changed": why_not, **pack_places(self._serving.staying)})
+            # One after the other: each says whether it was made.
+            changed = self._changing.run(Deferred.fromCoroutine, self._change(Change.from_message(message)))
+            changed.addCallback(self._say_changed)
         elif "hurry" in message:
             self.end()
             self._serving.hurry()
 
-    def _change(self, change: Change) -> str:
+    async def _change(self, change: Change) -> str:
         """Why it cannot be made; empty if it was."""
         if change.new_sockets:
             self._take_new_sockets(change.places[-change.new_sockets :])
-        if not self._ending:
-            try:
-                self._serving.reload(change.configuration)
-            except OpenError as error:
-                return error.text
-            except Exception:
-                log.failure("The settings cannot be changed")
-                return f"worker {self._number} has an error; see above"
+        try:
+            await self._serving.reload(change.configuration)
+        except OpenError as error:
+            # One that ends stops nobody.
+            return "" if self._ending else error.text
+        except Exception:
+            log.failure("The settings cannot be changed")
+            return f"worker {self._number} has an error; see above"
         self._serving.keep(change.places)
         return ""
+
+    def _say_changed(self, why_not: str) -> None:
+        self._send({"changed": why_not, **pack_places(self._serving.staying)})
 
     def _take_new_sockets(self, places: Sequence[Place]) -> None:
         with socket.socket(fileno=os.dup(NEW_SOCKETS)) as passage:
