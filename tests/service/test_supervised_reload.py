@@ -227,7 +227,15 @@ def test_an_address_that_comes_back(
         _, [descriptor], _, _ = socket.recv_fds(passage, 10, 10)
         assert bound(descriptor) == address
         os.close(descriptor)
-    reload(fewer, gone, gone)
+    again = Reload(crew, fewer)
+    while not again.results:
+        for process in (first, second):
+            process.says(**pack_places(()))  # before it has heard
+        assert taken()
+        for process in (first, second):
+            process.says(changed="", **pack_places(gone))
+    assert again.taken
+    assert taken()
     first.says(**pack_places(()))
     assert taken()
     second.dies(9)

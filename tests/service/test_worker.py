@@ -226,6 +226,24 @@ class WorkerCase(TestCase):
             assert sock.recv(1024) == b"\0\5\0\0Server is stopping\0"
         assert self.reactor.stopped == 1
 
+    async def test_it_is_ended_twice(self) -> None:
+        """By a service manager and by the daemon, which each time hears where transfers stay on the port (F22)."""
+        network = evolve(self.configuration.network, single_port=True)
+        self.configuration = evolve(self.configuration, network=network)
+        self.begin()
+        with udp() as sock:
+            sock.sendto(request(1, b"file"), ("127.0.0.1", self.port))
+            assert await deferToThread(sock.recv, 1024) == data(1, b"content")
+            self.said()
+            for _ in range(2):
+                self.worker.end()
+                [message] = self.said()
+                assert [place["address"] for place in message["staying"]] == ["127.0.0.1"]
+            sock.sendto(ack(1), ("127.0.0.1", self.port))
+            while not self.reactor.stopped:
+                await deferLater(real_reactor, 0)
+        assert self.said() == [{"staying": []}]
+
     def test_it_is_ended_before_it_began(self) -> None:
         """Then there is nothing to wait for, and what comes later is not done."""
         self.worker.connectionLost(Failure(Exception()))

@@ -96,11 +96,11 @@ class Worker(LineOnlyReceiver):
         """Let transfers finish, and end the process. May be called again."""
         if not self._ending:
             self._ending = True
-            done: Deferred[None] = succeed(None)
-            if self._transfers is not None:
-                done = self._transfers.stop()
-                self._say_staying()
+            done: Deferred[None] = self._transfers.stop() if self._transfers is not None else succeed(None)
             done.addErrback(lambda failure: log.failure("Could not stop", failure)).addCallback(self._finish)
+        if self._transfers is not None and not self._finished:
+            # Each time: a service manager may have sent the signal before the daemon does, which waits to hear it.
+            self._say_staying()
 
     def __call__(self, event: LogEvent) -> None:
         """The daemon's log is the log."""

@@ -159,9 +159,6 @@ class WorkerProcess(ProcessProtocol):
         number = self._assignment.number
         try:
             message = json.loads(line)
-            if "staying" in message:
-                self.staying = unpack_places(message)
-                self._on_staying()
             if "log" in message:
                 globalLogPublisher(unpack_event(message["log"], number))
             elif "figures" in message:
@@ -174,6 +171,10 @@ class WorkerProcess(ProcessProtocol):
                 self.ready = True
                 log.info("worker {worker} (pid {pid}) serves", worker=number, pid=self.pid)
                 self._on_ready()
+            if "staying" in message and not self._changes:
+                # Otherwise it does not know yet what it is told, and will say it again.
+                self.staying = unpack_places(message)
+                self._on_staying()
         except (ValueError, KeyError, TypeError, IndexError) as error:
             log.error("worker {worker} said what makes no sense: {error}", worker=number, error=repr(error))
 
