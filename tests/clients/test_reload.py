@@ -136,6 +136,25 @@ def follow(sock: socket.socket, peer: tuple[str, int]) -> None:
 
 
 @WORKERS
+def test_another_folder_at_the_same_path(settings: Settings) -> None:
+    """A tree that was put in place of the old one is served from then on, by every worker; who reads the old one
+    gets the rest of that.
+    """
+    port = settings.daemon.port
+    with udp() as old:
+        old.sendto(request(1, b"file"), ("127.0.0.1", port))
+        packet, peer = old.recvfrom(1024)
+        assert packet == data(1, CONTENT[:512])
+        settings.root.rename(settings.root.with_name("before"))
+        settings.root.mkdir()
+        (settings.root / "file").write_bytes(b"new")
+        for _ in range(2):
+            settings.reload()
+            assert {fetch("127.0.0.1", port, b"file") for _ in range(4 * settings.workers)} == {b"new"}
+        follow(old, peer)
+
+
+@WORKERS
 def test_other_addresses(settings: Settings) -> None:
     """A new one serves at once, one that is gone does not, and a transfer that began there is finished."""
     port = settings.daemon.port

@@ -14,7 +14,7 @@ from worker_kit import Events, Process, Reactor, Start, bound, lines
 
 from tftpd_tw.interfaces import Address
 from tftpd_tw.service.configuration import Configuration, Filesystem, Performance
-from tftpd_tw.service.messages import FIRST_FOLDER, HURRY, NEW_SOCKETS, Assignment, Change, pack_places
+from tftpd_tw.service.messages import FIRST_FOLDER, HURRY, PASSAGE, Assignment, Change, pack_places
 from tftpd_tw.service.opening import OpenError, Place, places
 from tftpd_tw.service.replacing import STOP_WITHIN
 from tftpd_tw.service.supervision import WorkersService
@@ -28,6 +28,7 @@ class Reload:
     def __init__(self, service: WorkersService, configuration: Configuration) -> None:
         self.results: list[Any] = []
         Deferred.fromCoroutine(service.reload(configuration)).addBoth(self.results.append)
+        service.reactor.listen()  # to the thread that looks at the folders
 
     @property
     def taken(self) -> bool:
@@ -64,7 +65,7 @@ def crew(start: Start, reactor: Reactor, passages: list[socket.socket], monkeypa
     spawn = reactor.spawnProcess
 
     def keep_passage(protocol: Any, *arguments: Any, **more: Any) -> None:
-        passages.append(socket.socket(fileno=os.dup(more["childFDs"][NEW_SOCKETS])))
+        passages.append(socket.socket(fileno=os.dup(more["childFDs"][PASSAGE])))
         spawn(protocol, *arguments, **more)
 
     monkeypatch.setattr(reactor, "spawnProcess", keep_passage)
@@ -279,7 +280,7 @@ def test_a_passage_that_is_full(crew: WorkersService, reactor: Reactor, configur
     reactor.processes[1].says(changed="")
     for process in reactor.processes:
         process.says(changed="")
-    assert reload.why_not == "worker 1 cannot be given sockets: Bad file descriptor"
+    assert reload.why_not == "worker 1 cannot be given descriptors: Bad file descriptor"
     assert len(crew.ports.addresses) == 2
 
 
@@ -289,18 +290,58 @@ def test_another_folder(
     """Those that come later get it; one that is not there is refused before anybody is told."""
     other = tmp_path / "other"
     missing = Reload(crew, evolve(configuration, filesystem=Filesystem(Folder(str(other)))))
-    reactor.listen()
     assert missing.why_not == f"cannot serve the folder {other}: No such file or directory"
     other.mkdir()
-    reload = Reload(crew, evolve(configuration, filesystem=Filesystem(Folder(str(other)))))
     assert [process.orders() for process in reactor.processes] == [[], []]
-    reactor.listen()
+    reload = Reload(crew, evolve(configuration, filesystem=Filesystem(Folder(str(other)))))
     for process in reactor.processes:
         process.says(changed="")
     assert reload.taken
     reactor.processes[0].dies(9)
     reactor.advance(1)
     assert os.path.samestat(os.fstat(reactor.processes[2].descriptors[FIRST_FOLDER]), os.stat(other))
+
+
+def passed(passage: socket.socket) -> os.stat_result:
+    """The one folder that came."""
+    [folder] = socket.recv_fds(passage, 1, 10)[1]
+    try:
+        return os.fstat(folder)
+    finally:
+        os.close(folder)
+
+
+def test_another_folder_at_the_same_path(
+    crew: WorkersService, reactor: Reactor, configuration: Configuration, passages: list[socket.socket]
+) -> None:
+    """It is passed to the workers, who know only what was there; the old one too, if a worker cannot have it. The
+    same folder is not passed again.
+    """
+    root = Path(configuration.filesystem.root)
+    before = root.stat()
+    root.rename(root.with_name("before"))
+    root.mkdir()
+    first, second = reactor.processes
+    refused = Reload(crew, configuration)
+    assert change_of(first).new_folders == 1
+    assert os.path.samestat(passed(passages[0]), root.stat())
+    first.says(changed="no")
+    second.says(changed="")
+    assert change_of(first).new_folders == 1
+    assert os.path.samestat(passed(passages[0]), before)
+    for process in (first, second):
+        process.says(changed="")
+    assert refused.why_not == "no"
+    second.orders()
+    for folders in (1, 0):
+        taken = Reload(crew, configuration)
+        for process in (first, second):
+            assert change_of(process).new_folders == folders
+            process.says(changed="")
+        assert taken.taken
+    first.dies(9)
+    reactor.advance(1)
+    assert os.path.samestat(os.fstat(reactor.processes[2].descriptors[FIRST_FOLDER]), root.stat())
 
 
 def test_stopping_meanwhile(crew: WorkersService, reactor: Reactor, configuration: Configuration) -> None:

@@ -11,7 +11,7 @@ from worker_kit import Events, Reactor, Start, bound, lines
 
 from tftpd_tw.service import opening, supervision
 from tftpd_tw.service.configuration import Configuration, Performance
-from tftpd_tw.service.messages import FIRST_FOLDER, NEW_SOCKETS, REPLIES, Assignment, pack_places
+from tftpd_tw.service.messages import FIRST_FOLDER, PASSAGE, REPLIES, Assignment, pack_places
 from tftpd_tw.service.opening import OpenError, Place, open_request_sockets
 from tftpd_tw.service.replacing import STOP_WITHIN
 from tftpd_tw.service.sharing import share_of_worker
@@ -103,7 +103,7 @@ def test_the_sockets_stay(start: Start, reactor: Reactor) -> None:
         reactor.advance(1)
     for old, new in zip((before, reactor.processes[0].descriptors), reactor.processes[2:], strict=True):
         # But for the passage, which each process has for itself.
-        assert new.descriptors | {NEW_SOCKETS: None} == old | {NEW_SOCKETS: None}
+        assert new.descriptors | {PASSAGE: None} == old | {PASSAGE: None}
     waiting = []
     for process in reactor.processes[2:]:
         with socket.socket(fileno=os.dup(process.descriptors[FIRST_SOCKET])) as sock:

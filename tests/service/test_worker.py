@@ -179,7 +179,7 @@ class WorkerCase(TestCase):
         self.said()
         old = self.port
         near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.patch(worker, "NEW_SOCKETS", far.fileno())
+        self.patch(worker, "PASSAGE", far.fileno())
         with near, far:
             [[new]] = open_request_sockets(places(self.configuration.network))
             with new:

@@ -12,10 +12,10 @@ to daemon   ``{"ready": true}`` once it serves; ``{"figures": ...}``
 ==========  ========================================================
 
 A worker finds these descriptors: its standard input is the pipe from the daemon, :data:`REPLIES` the one back,
-and, over :data:`NEW_SOCKETS`, a Unix socket, the daemon passes further request sockets before a change that needs
-them. From :data:`FIRST_FOLDER` on are the folders (:func:`~tftpd_tw.service.folders.bases`) and then the request
-sockets to begin with. What it writes to its standard output or error, which only a crash does, becomes log lines
-too.
+and, over :data:`PASSAGE`, a Unix socket, the daemon passes folders and further request sockets before a change
+that needs them. From :data:`FIRST_FOLDER` on are the folders (:func:`~tftpd_tw.service.folders.bases`) and then
+the request sockets to begin with. What it writes to its standard output or error, which only a crash does, becomes
+log lines too.
 """
 
 import json
@@ -30,7 +30,7 @@ from tftpd_tw.service.configuration import Configuration
 from tftpd_tw.service.opening import Place
 
 REPLIES = 3
-NEW_SOCKETS = 4
+PASSAGE = 4
 FIRST_FOLDER = 5
 
 ASK_FIGURES = b'{"ask": "figures"}\n'
@@ -79,7 +79,9 @@ class Change:
     places: tuple[Place, ...]
     """Where it is to listen, and nowhere else."""
     new_sockets: int = 0
-    """For how many of these, the last ones, sockets wait at :data:`NEW_SOCKETS`."""
+    """For how many of these, the last ones, sockets wait at :data:`PASSAGE`."""
+    new_folders: int = 0
+    """How many folders wait there before them: all that the settings name, or none if they are as before."""
 
     def line(self) -> bytes:
         """As a message."""

@@ -50,7 +50,8 @@ class Storage:
 
     def __init__(self, reactor: Any, configuration: Configuration, paths: Mapping[str, str] | None = None) -> None:
         self._reactor = reactor
-        self._paths = paths or {}
+        self.paths = paths or {}
+        """Of folders that are opened from now on, in place of those that the settings name."""
         self._threads = StorageThreads(0, configuration.performance.thread_pool_size, "tftpd-storage")
         self._working = 0
         self._old: dict[Folders, Any] = {}
@@ -65,7 +66,7 @@ class Storage:
         :raises OpenError: one of them cannot be opened
         """
         run = self._in_thread if configuration.performance.async_io else execute
-        return Folders(configuration, run, self._reactor, self._paths, usages=self._usages)
+        return Folders(configuration, run, self._reactor, self.paths, usages=self._usages)
 
     def open_apart(self, configuration: Configuration) -> "Deferred[Folders]":
         """The same while transfers run, which do not wait for it."""

@@ -25,7 +25,7 @@ from tftpd_tw.service.apart import run_apart
 from tftpd_tw.service.configuration import Configuration
 from tftpd_tw.service.cpus import cpus
 from tftpd_tw.service.folders import bases
-from tftpd_tw.service.messages import FIRST_FOLDER, NEW_SOCKETS, REPLIES, Assignment, Change
+from tftpd_tw.service.messages import FIRST_FOLDER, PASSAGE, REPLIES, Assignment, Change
 from tftpd_tw.service.opening import OpenError, announce
 from tftpd_tw.service.replacing import Post
 from tftpd_tw.service.request_ports import Port, RequestPorts, bound
@@ -33,6 +33,9 @@ from tftpd_tw.service.sharing import share_of_worker
 from tftpd_tw.service.storage import Storage
 from tftpd_tw.service.worker_process import WorkerProcess
 from tftpd_tw.telemetry.totals import Totals
+
+Opened = tuple[Storage, list[int]]
+"""Folders, and descriptors of them for the workers, who may not be able to open them by name."""
 
 
 class WorkersService(Service):
@@ -96,34 +99,34 @@ class WorkersService(Service):
         :raises OpenError: that is not possible, and nothing has changed
         """
         before, ports = self._configuration, self.ports
-        storage = folders = None
-        if bases(configuration) != bases(before):
-            open_folders = partial(self._open_folders, configuration)
-            storage, folders = await run_apart(self.reactor, open_folders, lambda late: self._close_folders(*late))
+        opened = await run_apart(
+            self.reactor, partial(self._open_what_changed, configuration), self._close_folders
+        )
         try:
             if not self.running:
                 raise OpenError("the daemon is stopping")
             change = ports.open(configuration.network)
         except OpenError:
-            self._close_folders(storage, folders)
+            self._close_folders(opened)
             raise
         self._configuration = configuration
-        why_not = await self._change(change.opened)
+        why_not = await self._change(change.opened, opened[1] if opened else ())
         if why_not or not self.running:
             self._configuration = before
             ports.undo(change)
-            await self._change()
+            await self._change((), self._folders if opened else ())
             self._release()
-            self._close_folders(storage, folders)
+            self._close_folders(opened)
             raise OpenError(why_not or "the daemon is stopping")
         ports.finish(change)
         if change.closing:
             await self._change()
             self._release()
-        if storage is not None and folders is not None:
-            self._close_folders(self._storage, self._folders)
-            self._storage, self._folders = storage, folders
-            storage.start()
+        if opened:
+            assert self._storage is not None
+            self._close_folders((self._storage, self._folders))
+            self._storage, self._folders = opened
+            self._storage.start()
         _say_where(configuration, change.opened)
 
     def stopService(self) -> "Deferred[None]":
@@ -190,17 +193,19 @@ class WorkersService(Service):
         """How many workers have been replaced."""
         return sum(post.restarts for post in self._posts)
 
-    async def _change(self, new: Sequence[Port] = ()) -> str:
+    async def _change(self, new: Sequence[Port] = (), folders: Sequence[int] = ()) -> str:
         """Tell all what is so now; why one of them cannot do it, if so.
 
         :param new: those of the ports that they have not got yet
+        :param folders: all folders, if they have not got them yet
         """
         waiting = []
         for process in self._processes():
             number = process.number
             mine = share_of_worker(self._configuration, number, self._count)
-            change = Change(mine, self.ports.places, len(new))
-            waiting.append(process.change(change, [group[number - 1] for _, group in new]))
+            change = Change(mine, self.ports.places, len(new), len(folders))
+            sockets = [group[number - 1].fileno() for _, group in new]
+            waiting.append(process.change(change, [*folders, *sockets]))
         answers: list[str] = await gatherResults(waiting)
         return next(filter(None, answers), "")
 
@@ -211,14 +216,21 @@ class WorkersService(Service):
         if len(known) == len(said):
             self.ports.release({place for places in known for place in places})
 
-    def _open_folders(self, configuration: Configuration) -> tuple[Storage, list[int]]:
-        """The folders, and descriptors of them for the workers, who may not be able to open them by name."""
+    def _open_folders(self, configuration: Configuration) -> Opened:
         storage = Storage(self.reactor, configuration)
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
         return storage, [os.open(base, flags) for base in bases(configuration)]
 
-    def _close_folders(self, storage: Storage | None, folders: Sequence[int] | None) -> None:
-        if storage is not None and folders is not None:
+    def _open_what_changed(self, configuration: Configuration) -> Opened | None:
+        """The folders, if they are others or there are others at their paths; for a thread."""
+        wanted = bases(configuration)
+        if wanted == bases(self._configuration) and not any(map(_replaced, wanted, self._folders)):
+            return None
+        return self._open_folders(configuration)
+
+    def _close_folders(self, opened: Opened | None) -> None:
+        if opened is not None:
+            storage, folders = opened
             storage.close()
             for folder in folders:
                 os.close(folder)
@@ -240,7 +252,7 @@ class WorkersService(Service):
                 sys.executable,
                 [sys.executable, "-P", "-m", "tftpd_tw.service.worker", str(number)],
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-                childFDs={0: "w", 1: "r", 2: "r", REPLIES: "r", NEW_SOCKETS: process.far_end.fileno()}
+                childFDs={0: "w", 1: "r", 2: "r", REPLIES: "r", PASSAGE: process.far_end.fileno()}
                 | {FIRST_FOLDER + index: passed for index, passed in enumerate((*self._folders, *sockets))},
             )
         except OSError:
@@ -270,3 +282,11 @@ class WorkersService(Service):
 def _say_where(configuration: Configuration, ports: Sequence[Port]) -> None:
     for place, group in ports:
         announce(configuration.filesystem.root, bound(group), place)
+
+
+def _replaced(path: str, folder: int) -> bool:
+    """Whether there is another folder at ``path`` now; where we may not look any more, the old one stays."""
+    try:
+        return not os.path.samestat(os.stat(path), os.fstat(folder))
+    except OSError:
+        return False

@@ -22,11 +22,12 @@ from twisted.protocols.basic import LineOnlyReceiver
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from tftpd_tw.service.configuration import Configuration
 from tftpd_tw.service.folders import bases
 from tftpd_tw.service.messages import (
     FIRST_FOLDER,
     LONGEST_LINE,
-    NEW_SOCKETS,
+    PASSAGE,
     REPLIES,
     Assignment,
     Change,
@@ -56,6 +57,8 @@ class Worker(LineOnlyReceiver):
         self._reactor = reactor
         self._accounting = Accounting(reactor)
         self._number = 0
+        self._storage: Storage | None = None
+        self._folders: Sequence[int] = ()
         self._transfers: Transfers | None = None
         self._changing = DeferredLock()
         self._ending = False
@@ -128,14 +131,12 @@ class Worker(LineOnlyReceiver):
         self._number = assignment.number
         if assignment.cpu is not None:
             os.sched_setaffinity(0, {assignment.cpu})
-        configuration, folders = assignment.configuration, bases(assignment.configuration)
-        # The folders that the daemon has opened, whatever is now at their paths and wherever /proc is missing.
-        passed = {base: f"/proc/self/fd/{FIRST_FOLDER + index}" for index, base in enumerate(folders)}
-        paths = {base: path for base, path in passed.items() if os.path.isdir(path)}
-        storage = Storage(self._reactor, configuration, paths)
+        configuration = assignment.configuration
+        first = FIRST_FOLDER + len(bases(configuration))
+        paths = self._take_folders(configuration, range(FIRST_FOLDER, first))
+        self._storage = storage = Storage(self._reactor, configuration, paths)
         storage.start()
         self._transfers = Transfers(self._reactor, configuration, storage, self._accounting, self._say_staying)
-        first = FIRST_FOLDER + len(folders)
         self._listen(itertools.count(first), assignment.places)
         self._send({"ready": True})
 
@@ -152,8 +153,7 @@ class Worker(LineOnlyReceiver):
 
     async def _change(self, change: Change) -> str:
         """Why it cannot be made; empty if it was."""
-        if change.new_sockets:
-            self._take_new_sockets(change.places[-change.new_sockets :])
+        self._take_passed(change)
         try:
             await self._serving.reload(change.configuration)
         except OpenError as error:
@@ -168,10 +168,28 @@ class Worker(LineOnlyReceiver):
     def _say_changed(self, why_not: str) -> None:
         self._send({"changed": why_not, **pack_places(self._serving.staying)})
 
-    def _take_new_sockets(self, places: Sequence[Place]) -> None:
-        with socket.socket(fileno=os.dup(NEW_SOCKETS)) as passage:
-            descriptors = socket.recv_fds(passage, 1, len(places))[1]
-        self._listen(descriptors, places)
+    def _take_passed(self, change: Change) -> None:
+        """Folders and sockets that the daemon has opened for ``change``."""
+        count = change.new_folders + change.new_sockets
+        if not count:
+            return
+        with socket.socket(fileno=os.dup(PASSAGE)) as passage:
+            descriptors = socket.recv_fds(passage, 1, count)[1]
+        folders, sockets = descriptors[: change.new_folders], descriptors[change.new_folders :]
+        if folders:
+            assert self._storage is not None
+            self._storage.paths = self._take_folders(change.configuration, folders)
+        self._listen(sockets, change.places[len(change.places) - len(sockets) :])
+
+    def _take_folders(self, configuration: Configuration, descriptors: Sequence[int]) -> dict[str, str]:
+        """Paths of the folders that the daemon has opened, whatever is now at their own; none where there is no
+        ``/proc``. Those before are closed, as far as nobody has opened them.
+        """
+        for descriptor in self._folders:
+            os.close(descriptor)
+        self._folders = descriptors
+        passed = zip(bases(configuration), [f"/proc/self/fd/{number}" for number in descriptors], strict=True)
+        return {base: path for base, path in passed if os.path.isdir(path)}
 
     def _listen(self, descriptors: Iterable[int], places: Sequence[Place]) -> None:
         for place, descriptor in zip(places, descriptors, strict=False):

@@ -67,7 +67,7 @@ class WorkerProcess(ProcessProtocol):
         self._changes: deque[Deferred[str]] = deque()
         self.pid = 0
         self.passage, self.far_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-        """To pass sockets to it, and where it gets them."""
+        """To pass descriptors to it, and where it gets them."""
         for end in (self.passage, self.far_end):
             end.setblocking(False)
         self.ready = False
@@ -101,16 +101,16 @@ class WorkerProcess(ProcessProtocol):
         self._answer = Deferred()
         return self._answer.addTimeout(ANSWER_WITHIN, self._clock).addCallbacks(self._answered, self._late)
 
-    def change(self, change: Change, sockets: Sequence[socket.socket] = ()) -> "Deferred[str]":
-        """Have it serve by other settings, on these sockets too; fires with the reason if it cannot, else with
-        nothing, which is also what comes of a process that ends meanwhile.
+    def change(self, change: Change, descriptors: Sequence[int] = ()) -> "Deferred[str]":
+        """Have it serve by other settings, with these folders and sockets; fires with the reason if it cannot,
+        else with nothing, which is also what comes of a process that ends meanwhile.
         """
         changed: Deferred[str] = Deferred()
-        if sockets:
+        if descriptors:
             try:
-                socket.send_fds(self.passage, [b"s"], [sock.fileno() for sock in sockets])
+                socket.send_fds(self.passage, [b"s"], descriptors)
             except OSError as error:
-                return succeed(f"worker {self.number} cannot be given sockets: {error.strerror}")
+                return succeed(f"worker {self.number} cannot be given descriptors: {error.strerror}")
         self._changes.append(changed)
         self.staying = None
         self._tell(change.line())
