@@ -256,7 +256,7 @@ class World:
     @property
     def sessions(self) -> list[MemorySessionSocket]:
         """The open sockets that are not of raw peers."""
-        sockets = self.network._session_sockets.values()
+        sockets = self.network.session_sockets.values()
         return [socket for socket in sockets if not isinstance(socket.handler, RawPeer)]
 
     @property

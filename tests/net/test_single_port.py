@@ -197,7 +197,7 @@ def test_draining(world):
     assert not drained.called
     world.tell("A3")
     assert drained.called
-    assert world.network._request_sockets == {}
+    assert world.network.request_sockets == {}
 
 
 @pytest.mark.parametrize("of_port", [True, False])
@@ -232,7 +232,7 @@ def test_another_transfer_holds_the_port():
 def test_a_request_to_many():
     """Where it is not known which address to answer from, the answer has a port of its own (C037)."""
     world = World(dict(FILE), single_port=True, answer_broadcasts=True)
-    [port] = world.network._request_sockets.values()
+    [port] = world.network.request_sockets.values()
     world.listener.request_received(rrq("g"), world.peer.socket.address, Address("", 69), True, port)
     assert world.quiet(0.1) == "D1/100"
     assert world.peer.tid != REQUEST_PORT
@@ -241,7 +241,7 @@ def test_a_request_to_many():
 def test_a_full_buffer(world):
     """What does not fit goes out once there is room (C135, F25)."""
     world.ask(rrq(windowsize=8))
-    [session] = next(iter(world.network._request_sockets.values())).sessions.values()
+    [session] = next(iter(world.network.request_sockets.values())).sessions.values()
     session.full = True
     assert world.tell("A0") == ""
     session.drained()

@@ -145,7 +145,7 @@ def fall_back(network: MemoryNetwork, name: str, opcode: int = 1) -> None:
     """A transfer whose socket says that the kernel refused something."""
     peer = network.host("192.0.2.100").raw()
     peer.ask(b"\0%cfile\0octet\0" % opcode)
-    network._session_sockets[peer.tid.host, peer.tid.port].fallback = name
+    network.session_sockets[peer.tid.host, peer.tid.port].fallback = name
     peer.ask(b"\0\5\0\0enough\0", peer.tid)
 
 
