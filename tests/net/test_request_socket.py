@@ -3,15 +3,15 @@
 import errno
 import pathlib
 import socket
-import subprocess
 import sys
 from collections import Counter
 from contextlib import ExitStack, closing
 
 import pytest
 from net_kit import content, packet, rrq, spoken, wrq
-from poll_reactor import PATIENCE, PollReactor, closed_port, plain_socket
+from poll_reactor import PollReactor, closed_port, plain_socket
 from test_sockets import ASKED, FailingSocket, Handler, both_families, readable
+from under_reactor import REACTORS, output
 
 from tftpd_tw.backends.memory import BytesReader, BytesWriter, MemoryBackend
 from tftpd_tw.interfaces import Address
@@ -596,18 +596,9 @@ def test_a_kernel_that_cuts_no_bursts(reactor, monkeypatch):
     assert [record.burst_fallback for record in served.records.ended] == ["EINVAL"]
 
 
-@pytest.mark.parametrize("name", ["epoll", "poll", "select", "asyncio"])
-def test_reactors(name, engine):
+@pytest.mark.parametrize("reactor_name", REACTORS)
+def test_reactors(reactor_name, engine):
     """Under each reactor, with each engine, a client that is gone costs nobody else anything, without a word in
     the log (F12, K5).
     """
-    script = pathlib.Path(__file__).with_name("single_port_script.py")
-    done = subprocess.run(
-        [sys.executable, "-W", "error", str(script), name, engine],
-        capture_output=True,
-        text=True,
-        timeout=6 * PATIENCE,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "got 1000000 bytes while 20 clients went\n"
+    assert output("single_port_script", reactor_name, engine) == "got 1000000 bytes while 20 clients went\n"
