@@ -205,7 +205,9 @@ class ITransfer(Interface):
 
     request: Request = Attribute("""What the client asked.""")
     byte_count: int = Attribute("""Bytes of payload so far.""")
+    block_count: int = Attribute("""Blocks so far.""")
     retransmits: int = Attribute("""Packets sent again so far.""")
+    verified: bool = Attribute("""Whether the client has answered once.""")
 
 
 class ITransferObserver(Interface):

@@ -21,6 +21,7 @@ from tftpd_tw.backends.shared_files import SharedFiles
 from tftpd_tw.net import poll_loop
 from tftpd_tw.net.listener import Listener
 from tftpd_tw.net.serving import Server
+from tftpd_tw.telemetry import families
 from tftpd_tw.telemetry.accounting import Accounting
 from tftpd_tw.telemetry.transfer_log import TransferLog
 
@@ -85,7 +86,7 @@ class Costs:
                 self.garbage = gc.collect()
                 gc.enable()
             listener.close()
-        assert accounting.totals().transfers == {("read", "completed"): 2 * TRANSFERS}
+        assert accounting.totals().values[families.TRANSFERS] == {("read", "completed"): 2 * TRANSFERS}
 
     def _serve(self, reactor, listener, port: int) -> None:
         thread = threading.Thread(target=client, args=(port,))

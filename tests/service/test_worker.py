@@ -33,6 +33,7 @@ from tftpd_tw.service.messages import (
 from tftpd_tw.service.opening import OpenError, Place, open_request_sockets, places
 from tftpd_tw.service.value_types import BlockSize, DrainTime, Engine, Folder
 from tftpd_tw.service.worker import Worker
+from tftpd_tw.telemetry import families
 from tftpd_tw.telemetry.totals import Totals
 
 
@@ -119,20 +120,20 @@ class WorkerCase(TestCase):
         assert self.said() == [{"ready": True}]
         await deferToThread(self.exchange)
         totals = await self.figures()
-        assert totals.transfers == {("read", "completed"): 1}
-        assert totals.byte_counts == {"read": 7}
+        assert totals.values[families.TRANSFERS] == {("read", "completed"): 1}
+        assert totals.get(families.BYTES, "read") == 7
         self.worker.end()
         assert (self.reactor.stopped, self.worker.status) == (1, 0)
 
     async def test_only_the_first_counts_broadcasts(self) -> None:
         """All of them get each."""
-        for number, expected in ((1, {"broadcast": 1, "malformed": 2}), (2, {"malformed": 2})):
+        for number, expected in ((1, {("broadcast",): 1, ("malformed",): 2}), (2, {("malformed",): 2})):
             self.setUp()
             self.begin(number)
             for why in ("broadcast", "malformed", "malformed"):
                 self.worker._accounting.datagram_dropped(why)
             for _ in range(2):
-                assert (await self.figures()).dropped == expected
+                assert (await self.figures()).values[families.DROPPED] == expected
             self.worker.end()
 
     async def test_its_daemon_is_gone(self) -> None:

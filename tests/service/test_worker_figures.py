@@ -9,13 +9,16 @@ from worker_kit import Events, Reactor, Start, lines
 
 from tftpd_tw.service.messages import ASK_FIGURES, REPLIES, encode
 from tftpd_tw.service.supervision import WorkersService
+from tftpd_tw.telemetry import families
 from tftpd_tw.telemetry.totals import Totals
 
 
 def figures(active: int, **dropped: int) -> dict[str, Any]:
     """A snapshot."""
-    totals = Totals(active)
-    totals.dropped.update(dropped)
+    totals = Totals()
+    totals.count(families.ACTIVE, by=active)
+    for reason, count in dropped.items():
+        totals.count(families.DROPPED, reason, by=count)
     return totals.snapshot()
 
 
@@ -42,7 +45,7 @@ def test_figures_are_added_up(start: Start, reactor: Reactor) -> None:
     second.says(figures=figures(5, malformed=10))
     assert all(scrape.called for scrape in scrapes)
     assert service.totals().active == 7
-    assert service.totals().dropped == {"malformed": 13}
+    assert service.totals().get(families.DROPPED, "malformed") == 13
     assert service.unresponsive == 0
     reactor.advance(10)
     assert service.uptime == 10
@@ -67,7 +70,7 @@ def test_one_that_does_not_answer(start: Start, reactor: Reactor) -> None:
         reactor.advance(0.01)
         assert scrape.called
         assert service.unresponsive == 1
-        assert service.totals().dropped == {"malformed": 6}
+        assert service.totals().get(families.DROPPED, "malformed") == 6
     assert second.written == ASK_FIGURES
     second.says(figures=figures(1, malformed=2))
     scrape = refreshed(service)
@@ -91,13 +94,13 @@ def test_the_dead_keep_their_figures(start: Start, reactor: Reactor) -> None:
     assert scrape.called
     assert service.serving == 1
     assert service.totals().active == 3
-    assert service.totals().dropped == {"malformed": 8}
+    assert service.totals().get(families.DROPPED, "malformed") == 8
     reactor.advance(1)
     third = reactor.processes[2]
     third.says(ready=True)
     third.says(figures=figures(1, malformed=1))
     assert service.totals().active == 4
-    assert service.totals().dropped == {"malformed": 9}
+    assert service.totals().get(families.DROPPED, "malformed") == 9
     assert service.restarts == 1
 
 

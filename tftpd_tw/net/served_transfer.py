@@ -87,6 +87,11 @@ class ServedTransfer:
         return self._session.machine.byte_count if self._session is not None else 0
 
     @property
+    def block_count(self) -> int:
+        """Blocks so far."""
+        return self._session.machine.block_count if self._session is not None else 0
+
+    @property
     def retransmits(self) -> int:
         """Packets sent again so far."""
         return self._session.machine.retransmits if self._session is not None else 0

@@ -41,6 +41,7 @@ from tftpd_tw.service.process import prepare_process
 from tftpd_tw.service.storage import Storage
 from tftpd_tw.service.transfers import Transfers
 from tftpd_tw.telemetry.accounting import Accounting
+from tftpd_tw.telemetry.families import DROPPED
 
 log = Logger()
 
@@ -209,8 +210,7 @@ class Worker(LineOnlyReceiver):
         totals = self._accounting.totals()
         if self._number > 1:
             # Each worker gets every broadcast; the first one counts them.
-            totals.dropped = totals.dropped.copy()
-            totals.dropped.pop("broadcast", None)
+            totals.values[DROPPED].pop(("broadcast",), None)
         return totals.snapshot()
 
     def _say_staying(self) -> None:

@@ -1,17 +1,27 @@
-"""Counters: plain integers, changed where things happen and read when somebody asks.
+"""Counters: plain numbers, changed where things happen and read when somebody asks.
 
 Transfers in progress keep their own counts; they are added up at each reading, so that a long download shows in
-the figures while it runs and the path of a block knows nothing of them.
+the figures while it runs and the path of a block knows nothing of them. What others know, such as the cache, is
+asked for at each reading too.
 """
 
-from collections import Counter
+from collections.abc import Callable
 
-from attrs import Factory, define, evolve, field
+from attrs import Factory, define, field
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
-from tftpd_tw.interfaces import Address, ITransfer, ITransferObserver, TransferRecord
+from tftpd_tw.interfaces import Address, ITransfer, ITransferObserver, Outcome, TransferRecord
+from tftpd_tw.protocol.errors import ErrorCode
+from tftpd_tw.protocol.events import Reason
+from tftpd_tw.telemetry import families
 from tftpd_tw.telemetry.totals import Totals
+
+Source = Callable[[Totals], None]
+"""Adds what it knows."""
+
+_PEER_ERROR = f"{Reason.PEER_ERROR.value}:"
+_CODES = frozenset(str(int(code)) for code in ErrorCode)
 
 
 @implementer(ITransferObserver)
@@ -23,7 +33,8 @@ class Accounting:
     _started_at: float = field(init=False, default=Factory(lambda self: self._clock.seconds(), takes_self=True))
     _active: set[ITransfer] = field(init=False, factory=set)
     _ended: Totals = field(init=False, factory=Totals)
-    """All but the transfers in progress."""
+    """All but the transfers in progress and what the sources know."""
+    sources: list[Source] = field(init=False, factory=list)
 
     @property
     def uptime(self) -> float:
@@ -32,11 +43,14 @@ class Accounting:
 
     def totals(self) -> Totals:
         """All figures, transfers in progress included. To be read at once: some of them go on counting."""
-        byte_counts, retransmits = Counter(self._ended.byte_counts), self._ended.retransmits
+        totals = self._ended.copy()
         for transfer in self._active:
-            byte_counts[transfer.request.direction] += transfer.byte_count
-            retransmits += transfer.retransmits
-        return evolve(self._ended, active=len(self._active), byte_counts=byte_counts, retransmits=retransmits)
+            _add_progress(totals, transfer.request.direction, transfer)
+        totals.count(families.ACTIVE, by=len(self._active))
+        totals.count(families.UNVERIFIED, by=sum(not transfer.verified for transfer in self._active))
+        for source in self.sources:
+            source(totals)
+        return totals
 
     def transfer_started(self, transfer: ITransfer) -> None:
         """A session begins."""
@@ -45,10 +59,21 @@ class Accounting:
     def transfer_ended(self, transfer: ITransfer, record: TransferRecord) -> None:
         """Its outcome is known."""
         self._active.discard(transfer)
-        self._ended.byte_counts[record.request.direction] += record.byte_count
-        self._ended.retransmits += record.retransmits
+        direction, ended = record.request.direction, self._ended
+        _add_progress(ended, direction, record)
         if record.burst_fallback:
-            self._ended.burst_fallbacks[record.request.direction.value, record.burst_fallback] += 1
+            ended.count(families.FALLBACKS, direction, record.burst_fallback)
+        if record.round_trip is not None:
+            ended.observe(families.ROUND_TRIP, record.round_trip, direction)
+        if record.outcome is Outcome.COMPLETED:
+            ended.observe(families.DURATION, record.seconds, direction)
+            if record.seconds > 0:
+                ended.observe(families.RATE, record.byte_count / record.seconds, direction)
+        if (agreed := record.agreed) is not None:
+            ended.observe(families.BLKSIZE, agreed.blksize, direction)
+            ended.observe(families.WINDOWSIZE, agreed.windowsize, direction)
+            for name, _ in agreed.options:
+                ended.count(families.OPTIONS, direction, name.decode("ascii").lower())
         self._count(record)
 
     def request_refused(self, record: TransferRecord) -> None:
@@ -57,17 +82,33 @@ class Accounting:
 
     def error_sent(self, code: int) -> None:
         """An ERROR packet left."""
-        self._ended.errors[code] += 1
+        self._ended.count(families.ERRORS, str(code))
 
     def request_ignored(self, client: Address, why: str) -> None:
         """A rule or a limit."""
-        self._ended.dropped[why] += 1
+        self._ended.count(families.DROPPED, why)
 
     def datagram_dropped(self, why: str) -> None:
         """No request."""
-        self._ended.dropped[why] += 1
+        self._ended.count(families.DROPPED, why)
 
     def _count(self, record: TransferRecord) -> None:
-        self._ended.transfers[record.request.direction, record.outcome] += 1
+        direction, outcome = record.request.direction, record.outcome
+        self._ended.count(families.TRANSFERS, direction, outcome)
+        self._ended.count(families.REASONS, direction, outcome, _bounded(record.reason))
         if record.response_seconds is not None:
-            self._ended.response_time.add(record.response_seconds)
+            self._ended.observe(families.RESPONSE_TIME, record.response_seconds, direction)
+
+
+def _add_progress(totals: Totals, direction: str, progress: ITransfer | TransferRecord) -> None:
+    totals.count(families.BYTES, direction, by=progress.byte_count)
+    totals.count(families.BLOCKS, direction, by=progress.block_count)
+    if progress.retransmits:
+        totals.count(families.RETRANSMITS, direction, by=progress.retransmits)
+
+
+def _bounded(reason: str) -> str:
+    """``reason``; clients may send any code in an ERROR, and only those that mean something get a label."""
+    if reason.startswith(_PEER_ERROR) and reason.removeprefix(_PEER_ERROR) not in _CODES:
+        return f"{_PEER_ERROR}other"
+    return reason

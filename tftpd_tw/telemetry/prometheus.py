@@ -1,18 +1,15 @@
-"""The counters as Prometheus metric families, built at each scrape.
+"""The counters as Prometheus metric families, built at each scrape."""
 
-Label values come from fixed lists, never from a file name or an address, so that no client can make them grow.
-"""
-
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import accumulate
-from typing import Protocol
+from typing import Any, Protocol
 
 from attrs import frozen
 from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
-from tftpd_tw.interfaces import Direction, Outcome
+from tftpd_tw.telemetry.families import Family, Kind, Labels
 from tftpd_tw.telemetry.totals import Histogram, Totals
 
 
@@ -65,59 +62,8 @@ class TransferCollector(Collector):
         """One family after the other."""
         uptime, totals = self._figures.uptime, self._figures.totals()
         yield GaugeMetricFamily("tftp_server_uptime_seconds", "Seconds since the server started.", uptime)
-        yield GaugeMetricFamily("tftp_connections_active", "Transfers in progress.", totals.active)
-
-        transfers = CounterMetricFamily(
-            "tftp_transfers",
-            "Finished transfers and refused requests; size-probe is a client that only asked for the size.",
-            labels=["direction", "outcome"],
-        )
-        for direction in Direction:
-            for outcome in Outcome:
-                count = totals.transfers[direction, outcome]
-                transfers.add_metric([direction, outcome], count)
-        yield transfers
-
-        transferred = CounterMetricFamily(
-            "tftp_bytes_transferred",
-            "Bytes of payload that clients acknowledged (read) or that came from them in order (write).",
-            labels=["direction"],
-        )
-        for direction in Direction:
-            transferred.add_metric([direction], totals.byte_counts[direction])
-        yield transferred
-
-        errors = CounterMetricFamily("tftp_errors", "ERROR packets sent, by their code.", labels=["code"])
-        for code, count in sorted(totals.errors.items()):
-            errors.add_metric([str(code)], count)
-        yield errors
-
-        dropped = CounterMetricFamily(
-            "tftp_datagrams_dropped",
-            "Datagrams at the request port that began no transfer: no proper request, or one that was ignored.",
-            labels=["reason"],
-        )
-        for reason, count in sorted(totals.dropped.items()):
-            dropped.add_metric([reason], count)
-        yield dropped
-
-        yield CounterMetricFamily("tftp_retransmits", "Packets that were sent again.", value=totals.retransmits)
-
-        fallbacks = CounterMetricFamily(
-            "tftp_burst_fallbacks",
-            "Transfers whose packets went through the kernel one by one, since it refused with this errno to cut a"
-            " window into packets (read) or to join one (write).",
-            labels=["direction", "errno"],
-        )
-        for labels, count in sorted(totals.burst_fallbacks.items()):
-            fallbacks.add_metric(labels, count)
-        yield fallbacks
-
-        yield _histogram(
-            "tftp_response_time_seconds",
-            "Seconds from a request to the first packet of the answer.",
-            totals.response_time,
-        )
+        for family, values in totals.values.items():
+            yield _METRICS[family.kind](family, values)
 
 
 @frozen
@@ -160,7 +106,26 @@ class ReloadCollector(Collector):
         )
 
 
-def _histogram(name: str, text: str, histogram: Histogram) -> HistogramMetricFamily:
-    bounds = [str(bound) for bound in histogram.bounds] + ["+Inf"]
-    buckets = list(zip(bounds, accumulate(histogram.counts), strict=True))
-    return HistogramMetricFamily(name, text, buckets=buckets, sum_value=histogram.total)
+def _numbers(family: Family, values: Mapping[Labels, float]) -> Metric:
+    make = CounterMetricFamily if family.kind is Kind.COUNTER else GaugeMetricFamily
+    metric = make(family.name, family.text, labels=family.labels)
+    for labels, value in {**dict.fromkeys(family.known, 0), **values}.items():
+        metric.add_metric(labels, value)
+    return metric
+
+
+def _histograms(family: Family, values: Mapping[Labels, Histogram]) -> Metric:
+    metric = HistogramMetricFamily(family.name, family.text, labels=family.labels)
+    bounds = [str(float(bound)) for bound in family.bounds] + ["+Inf"]
+    nothing = Histogram.of(family)
+    for labels, histogram in {**dict.fromkeys(family.known, nothing), **values}.items():
+        buckets = list(zip(bounds, accumulate(histogram.counts), strict=True))
+        metric.add_metric(labels, buckets=buckets, sum_value=histogram.total)
+    return metric
+
+
+_METRICS: dict[Kind, Callable[[Family, Mapping[Labels, Any]], Metric]] = {
+    Kind.COUNTER: _numbers,
+    Kind.GAUGE: _numbers,
+    Kind.HISTOGRAM: _histograms,
+}

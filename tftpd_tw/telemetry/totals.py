@@ -4,101 +4,125 @@ The figures of a daemon with several workers are the sum of theirs; those of one
 """
 
 from bisect import bisect_left
-from collections import Counter
 from collections.abc import Mapping
 from operator import add
 from typing import Any
 
-import attrs
-from attrs import Factory, define, field
+from attrs import define, field
 
-RESPONSE_BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-"""Upper bounds of the response-time histogram, in seconds."""
+from tftpd_tw.telemetry.families import ACTIVE, FAMILIES, Family, Kind, Labels
 
 
 @define
 class Histogram:
-    """How many values fell below each of some bounds."""
+    """How many values fell below each bound of a family."""
 
-    bounds: tuple[float, ...]
-    counts: list[int] = field(default=Factory(lambda self: [0] * (len(self.bounds) + 1), takes_self=True))
+    counts: list[int]
     """One for each bound, not cumulative, and one for what is above."""
     total: float = 0.0
 
-    def add(self, value: float) -> None:
-        """Count ``value``."""
-        self.counts[bisect_left(self.bounds, value)] += 1
-        self.total += value
+    @classmethod
+    def of(cls, family: Family) -> "Histogram":
+        """One without values."""
+        return cls([0] * (len(family.bounds) + 1))
 
     def __add__(self, other: "Histogram") -> "Histogram":
-        """Both together; they have the same bounds."""
-        counts = list(map(add, self.counts, other.counts))
-        return Histogram(self.bounds, counts, self.total + other.total)
+        """Both together; they are of one family."""
+        return Histogram(list(map(add, self.counts, other.counts)), self.total + other.total)
+
+
+def _values() -> dict[Family, dict[Labels, Any]]:
+    return {family: {} for family in FAMILIES}
 
 
 @define
 class Totals:
-    """All figures at one moment. Label values are keys, in the order of the labels."""
+    """All figures at one moment."""
 
-    active: int = 0
-    """Transfers in progress."""
-    transfers: Counter[tuple[str, str]] = field(factory=Counter)
-    """By direction and outcome; refused requests are among them."""
-    byte_counts: Counter[str] = field(factory=Counter)
-    """Bytes of payload, by direction; transfers in progress are among them."""
-    errors: Counter[int] = field(factory=Counter)
-    """ERROR packets sent, by code."""
-    dropped: Counter[str] = field(factory=Counter)
-    """Datagrams at the request port that were no request, and requests that a rule or a limit ignored, by
-    reason."""
-    retransmits: int = 0
-    """Packets sent again."""
-    burst_fallbacks: Counter[tuple[str, str]] = field(factory=Counter)
-    """Transfers whose packets went through the kernel one by one, by direction and errno."""
-    response_time: Histogram = field(factory=lambda: Histogram(RESPONSE_BOUNDS))
-    """From a request to the first packet of the answer, in seconds."""
+    values: dict[Family, dict[Labels, Any]] = field(factory=_values)
+    """Of each family and its labels: a number, or a :class:`Histogram`. What never happened is not there."""
+
+    @property
+    def active(self) -> int:
+        """Transfers in progress."""
+        return int(self.get(ACTIVE))
+
+    def count(self, family: Family, *labels: str, by: float = 1) -> None:
+        """Add to a counter or a gauge."""
+        values = self.values[family]
+        values[labels] = values.get(labels, 0) + by
+
+    def observe(self, family: Family, value: float, *labels: str) -> None:
+        """Add to a histogram."""
+        values = self.values[family]
+        histogram = values.get(labels)
+        if histogram is None:
+            histogram = values[labels] = Histogram.of(family)
+        histogram.counts[bisect_left(family.bounds, value)] += 1
+        histogram.total += value
+
+    def get(self, family: Family, *labels: str) -> Any:
+        """One value of a counter or a gauge."""
+        return self.values[family].get(labels, 0)
+
+    def copy(self) -> "Totals":
+        """The same for somebody who adds to it, other than to histograms."""
+        return Totals({family: dict(values) for family, values in self.values.items()})
 
     def __add__(self, other: "Totals") -> "Totals":
         """Both together."""
-        names = [one.name for one in attrs.fields(Totals)]
-        return Totals(*(getattr(self, name) + getattr(other, name) for name in names))
+        both = self.copy()
+        for family, values in other.values.items():
+            mine = both.values[family]
+            for labels, value in values.items():
+                mine[labels] = mine[labels] + value if labels in mine else value
+        return both
 
     def ended(self) -> "Totals":
-        """What remains of a process that is gone: all that it has counted, and nothing in progress."""
-        return attrs.evolve(self, active=0)
+        """What remains of a process that is gone: all that it has counted, and nothing that was so then."""
+        return Totals(
+            {family: {} if family.kind is Kind.GAUGE else values for family, values in self.values.items()}
+        )
 
     def snapshot(self) -> dict[str, Any]:
         """The same for JSON; :meth:`from_snapshot` reads it."""
         return {
-            "active": self.active,
-            "transfers": [[*key, count] for key, count in self.transfers.items()],
-            "byte_counts": [[key, count] for key, count in self.byte_counts.items()],
-            "errors": [[key, count] for key, count in self.errors.items()],
-            "dropped": [[key, count] for key, count in self.dropped.items()],
-            "retransmits": self.retransmits,
-            "burst_fallbacks": [[*key, count] for key, count in self.burst_fallbacks.items()],
-            "response_time": [self.response_time.counts, self.response_time.total],
+            family.name: [[labels, _packed(value)] for labels, value in values.items()]
+            for family, values in self.values.items()
         }
 
     @classmethod
-    def from_snapshot(cls, values: Mapping[str, Any]) -> "Totals":
+    def from_snapshot(cls, packed: Mapping[str, Any]) -> "Totals":
         """What :meth:`snapshot` gave.
 
         :raises ValueError: it is something else
         """
+        totals = cls()
         try:
-            counts, seconds = values["response_time"]
-            if len(counts) != len(RESPONSE_BOUNDS) + 1:
-                raise ValueError("another histogram")
-            return cls(
-                int(values["active"]),
-                Counter({(direction, outcome): int(count) for direction, outcome, count in values["transfers"]}),
-                Counter({str(key): int(count) for key, count in values["byte_counts"]}),
-                Counter({int(key): int(count) for key, count in values["errors"]}),
-                Counter({str(key): int(count) for key, count in values["dropped"]}),
-                int(values["retransmits"]),
-                Counter({(direction, name): int(count) for direction, name, count in values["burst_fallbacks"]}),
-                Histogram(RESPONSE_BOUNDS, [int(count) for count in counts], float(seconds)),
-            )
+            for family in FAMILIES:
+                for labels, value in packed[family.name]:
+                    totals.values[family][_labels(family, labels)] = _value(family, value)
         except (KeyError, TypeError) as error:
             raise ValueError(f"no snapshot of figures: {error!r}") from error
+        return totals
+
+
+def _packed(value: Any) -> Any:
+    return [value.counts, value.total] if isinstance(value, Histogram) else value
+
+
+def _labels(family: Family, values: Any) -> Labels:
+    if len(values) != len(family.labels):
+        raise ValueError(f"{family.name} has other labels than {values!r}")
+    return tuple(map(str, values))
+
+
+def _value(family: Family, value: Any) -> Any:
+    if family.kind is not Kind.HISTOGRAM:
+        if not isinstance(value, int | float):
+            raise TypeError(f"{family.name} is no number")
+        return value
+    counts, total = value
+    if len(counts) != len(family.bounds) + 1:
+        raise ValueError(f"{family.name} has other bounds")
+    return Histogram([int(count) for count in counts], float(total))
