@@ -1,5 +1,7 @@
 """The figures that ``/metrics`` shows."""
 
+import os
+import resource
 from collections.abc import Callable
 
 import pytest
@@ -15,9 +17,12 @@ from twisted.web.test.requesthelper import DummyRequest
 
 from tftpd_tw.backends.memory import MemoryBackend
 from tftpd_tw.net.client import TransferFailed
+from tftpd_tw.telemetry import families
 from tftpd_tw.telemetry.accounting import Accounting
 from tftpd_tw.telemetry.families import FAMILIES, Kind
-from tftpd_tw.telemetry.prometheus import TransferCollector, WorkerCollector
+from tftpd_tw.telemetry.process import LoopLag, add_process
+from tftpd_tw.telemetry.prometheus import BuildCollector, TransferCollector, WorkerCollector
+from tftpd_tw.telemetry.totals import Totals
 from tftpd_tw.testing import MemoryNetwork
 from tftpd_tw.web.site import make_site
 
@@ -306,3 +311,68 @@ def test_the_clock_is_the_reactors() -> None:
     clock = Clock()
     clock.advance(1000)
     assert Accounting(clock).uptime == 0
+
+
+def test_what_runs() -> None:
+    """The versions, so that a fleet can be looked through."""
+    [build] = [sample for family in BuildCollector().collect() for sample in family.samples]
+    assert (build.name, build.value) == ("tftp_build_info", 1)
+    assert set(build.labels) == {"version", "twisted", "python"}
+
+
+def test_what_the_process_uses() -> None:
+    """As much as the system says."""
+    before, after = Totals(), Totals()
+    add_process(before)
+    held = bytearray(os.urandom(64 << 20))
+    with open(os.devnull):
+        add_process(after)
+    assert after.get(families.MEMORY) - before.get(families.MEMORY) > len(held) * 0.9
+    assert after.get(families.DESCRIPTORS) == before.get(families.DESCRIPTORS) + 1
+    assert after.get(families.CPU) > before.get(families.CPU)
+    assert after.get(families.MOST_DESCRIPTORS) == resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def test_a_late_loop() -> None:
+    """What a timer comes late by is what everybody had to wait."""
+    clock = Clock()
+    late: list[float] = []
+    lag = LoopLag(clock, late.append)
+    lag.start()
+    clock.advance(1.0)
+    clock.advance(1.25)
+    clock.advance(1.0)
+    assert late == [0, 0.25, 0]
+    lag.stop()
+    lag.stop()
+    assert clock.getDelayedCalls() == []
+
+
+def test_reasons_and_options(network: MemoryNetwork, samples: Callable[[], Samples]) -> None:
+    """What the log says of each, added up; a code that means nothing makes no label of its own."""
+    network.get(b"file", block_size=1024)
+    peer = network.host("192.0.2.100").raw()
+    for code in (3, 9, 77, 65535):
+        peer.ask(b"\0\1file\0octet\0")
+        peer.ask(b"\0\5" + code.to_bytes(2, "big") + b"x\0", peer.tid)
+    found = samples()
+    endings = {name: value for name, value in found.items() if name.startswith("tftp_transfer_endings")}
+    assert endings == {
+        'tftp_transfer_endings_total{direction="read",outcome="completed",reason="completed"}': 1,
+        'tftp_transfer_endings_total{direction="read",outcome="failed",reason="client-error:3"}': 1,
+        'tftp_transfer_endings_total{direction="read",outcome="failed",reason="client-error:other"}': 3,
+    }
+    assert found['tftp_options_agreed_total{direction="read",option="blksize"}'] == 1
+    assert found['tftp_agreed_blksize_bytes_bucket{direction="read",le="512.0"}'] == 4
+    assert found['tftp_agreed_blksize_bytes_bucket{direction="read",le="1024.0"}'] == 5
+    assert found['tftp_blocks_transferred_total{direction="read"}'] == 1
+
+
+def test_who_has_not_answered(network: MemoryNetwork, samples: Callable[[], Samples]) -> None:
+    """Until the first ACK."""
+    peer = network.host("192.0.2.100").raw()
+    peer.ask(b"\0\1file\0octet\0")
+    assert samples()["tftp_connections_unverified"] == 1
+    peer.ask(b"\0\4\0\1", peer.tid)
+    found = samples()
+    assert (found["tftp_connections_unverified"], found["tftp_connections_active"]) == (0, 1)

@@ -74,7 +74,8 @@ class World:
 
     def metrics(self) -> dict[str, float]:
         """What Prometheus gets."""
-        return {family.name: family.samples[0].value for family in ReloadCollector(self.reloader).collect()}
+        samples = [sample for family in ReloadCollector(self.reloader).collect() for sample in family.samples]
+        return {" ".join([sample.name, *sample.labels.values()]): sample.value for sample in samples}
 
 
 @pytest.fixture
@@ -88,6 +89,8 @@ def test_the_start_counts(world: World) -> None:
     assert world.metrics() == {
         "tftp_config_last_reload_success": 1,
         "tftp_config_last_reload_timestamp_seconds": 1000.0,
+        "tftp_config_reloads_total success": 0,
+        "tftp_config_reloads_total failure": 0,
     }
 
 
@@ -138,6 +141,8 @@ def test_settings_that_cannot_be_taken(
     assert world.metrics() == {
         "tftp_config_last_reload_success": 0,
         "tftp_config_last_reload_timestamp_seconds": 2000.0,
+        "tftp_config_reloads_total success": 0,
+        "tftp_config_reloads_total failure": 1,
     }
     world.found, world.refusal = windows(3), None
     world.reload()

@@ -18,8 +18,8 @@ def test_totals_are_added_up() -> None:
     one.count(families.TRANSFERS, "read", "failed", by=3)
     other.count(families.TRANSFERS, "read", "failed", by=4)
     other.count(families.TRANSFERS, "write", "failed", by=5)
-    one.observe(families.RESPONSE_TIME, 0.001, "read")
-    other.observe(families.RESPONSE_TIME, 20.0, "read")
+    one.observe([(families.RESPONSE_TIME, 0.001)], "read")
+    other.observe([(families.RESPONSE_TIME, 20.0)], "read")
     both = one + other
     assert both.active == 11
     assert both.values[families.TRANSFERS] == {("read", "failed"): 7, ("write", "failed"): 5}
@@ -37,7 +37,7 @@ def test_a_process_that_is_gone() -> None:
     for family in FAMILIES:
         labels = ("x",) * len(family.labels)
         if family.kind is Kind.HISTOGRAM:
-            totals.observe(family, 1, *labels)
+            totals.observe([(family, 1)], *labels)
         else:
             totals.count(family, *labels)
     left = totals.ended()
@@ -70,8 +70,7 @@ def test_a_snapshot_of_too_little() -> None:
 def test_the_histogram() -> None:
     """A value on a bound belongs below it, as Prometheus has it."""
     totals = Totals()
-    for value in (0.001, 0.005, 0.007, 0.01, 3.0):
-        totals.observe(families.LOOP_LAG, value)
+    totals.observe((families.LOOP_LAG, value) for value in (0.001, 0.005, 0.007, 0.01, 3.0))
     histogram = totals.values[families.LOOP_LAG][()]
     assert histogram == Histogram([1, 0, 1, 2, 0, 0, 0, 0, 0, 0, 1], pytest.approx(3.023))
 

@@ -89,6 +89,11 @@ class Listener:
         """Transfers in progress."""
         return len(self._transfers)
 
+    @property
+    def opening(self) -> int:
+        """Those of them that wait for their content to be opened."""
+        return sum(transfer.opening for transfer in self._transfers)
+
     def request_received(
         self,
         datagram: bytes,

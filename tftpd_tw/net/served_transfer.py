@@ -82,6 +82,11 @@ class ServedTransfer:
         self._over = False
 
     @property
+    def opening(self) -> bool:
+        """Whether its content is being opened."""
+        return self._opening is not None
+
+    @property
     def byte_count(self) -> int:
         """Bytes of payload so far."""
         return self._session.machine.byte_count if self._session is not None else 0

@@ -41,7 +41,7 @@ from tftpd_tw.service.systemd import NotifyService, Systemd
 from tftpd_tw.service.transfers import Transfers
 from tftpd_tw.service.value_types import HTTP_OFF, HttpAddress
 from tftpd_tw.telemetry.accounting import Accounting
-from tftpd_tw.telemetry.prometheus import ReloadCollector, TransferCollector, WorkerCollector
+from tftpd_tw.telemetry.prometheus import BuildCollector, ReloadCollector, TransferCollector, WorkerCollector
 from tftpd_tw.web.site import make_site
 
 log = Logger()
@@ -85,8 +85,8 @@ class TftpService(Service):
     def startService(self) -> None:
         """Start the threads: after twistd has gone to the background and given up root."""
         super().startService()
-        if self._storage is not None:
-            self._storage.start()
+        if self._storage is not None and self._transfers is not None:
+            self._transfers.start()
             self._storage.clean()
 
     async def reload(self, configuration: Configuration) -> None:
@@ -245,7 +245,7 @@ def make_service(
     tftp.setServiceParent(tree)
     http = configuration.monitoring.http
     if http != HTTP_OFF:
-        site = make_site(*collectors, ReloadCollector(reloader), **site_options)
+        site = make_site(*collectors, ReloadCollector(reloader), BuildCollector(), **site_options)
         HttpService(reactor, http, site).setServiceParent(tree)
     ControlService(reactor, reloader.reload).setServiceParent(tree)
     notify.setServiceParent(tree)

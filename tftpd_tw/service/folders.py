@@ -40,6 +40,8 @@ from tftpd_tw.service.configuration import Configuration, Filesystem
 from tftpd_tw.service.opening import OpenError
 from tftpd_tw.service.rule_settings import Rewrite
 from tftpd_tw.service.treatment import make_authorizer, make_profiles
+from tftpd_tw.telemetry import families
+from tftpd_tw.telemetry.totals import Totals
 
 
 def named_folders(configuration: Configuration) -> Iterator[tuple[Path, str]]:
@@ -114,6 +116,16 @@ class Folders:
         """Remove what uploads of an earlier run have left; fires with the number of files."""
         taking = [one for one in self._directories.values() if one.uploads is not UploadPolicy.DENY]
         return gatherResults([one.clean() for one in taking]).addCallback(sum) if taking else succeed(0)
+
+    def add_figures(self, totals: Totals) -> None:
+        """Add what is known of the files that are shared."""
+        files = self._files
+        if files is not None:
+            totals.count(families.CACHE_HITS, by=files.hits)
+            totals.count(families.CACHE_MISSES, by=files.misses)
+            totals.count(families.CACHE_EVICTIONS, by=files.evictions)
+            totals.count(families.CACHE_BYTES, by=files.bytes_held)
+            totals.count(families.CACHE_DESCRIPTORS, by=files.open_descriptors)
 
     def close(self) -> None:
         """Let go of the folders; open transfers go on."""

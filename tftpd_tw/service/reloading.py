@@ -64,6 +64,8 @@ class Reloader:
         """Whether what was read last was taken."""
         self.at = now()
         """When it was read, in seconds since 1970."""
+        self.counts = {"success": 0, "failure": 0}
+        """Reloads, by what became of them."""
         self._read = read
         self._apply = apply
         self._in_thread = in_thread
@@ -90,6 +92,7 @@ class Reloader:
     def _finish(self, outcome: Outcome, asked: "list[Deferred[Outcome]]") -> None:
         self._under_way = False
         self.successful, self.at = not outcome.problems, self._now()
+        self.counts["success" if self.successful else "failure"] += 1
         for problem in outcome.problems:
             log.error("not reloaded, the settings stay as they were: {problem}", problem=problem)
         self._ended(outcome.problems)

@@ -18,6 +18,7 @@ from tftpd_tw.backends.quota import Usages
 from tftpd_tw.service.apart import run_apart
 from tftpd_tw.service.configuration import Configuration
 from tftpd_tw.service.folders import Folders
+from tftpd_tw.telemetry.totals import Totals
 
 log = Logger()
 
@@ -56,6 +57,7 @@ class Storage:
         self._working = 0
         self._old: dict[Folders, Any] = {}
         self._usages = Usages()
+        self._past = Totals()
         self._finished: Deferred[None] | None = None
         self._hurrying = False
         self.folders = self.open(configuration)
@@ -78,8 +80,17 @@ class Storage:
         self._threads.adjustPoolsize(0, threads)
         self._old[old] = self._reactor.callLater(OPENING_SECONDS, self._forget, old)
 
+    def add_figures(self, totals: Totals) -> None:
+        """Add what is known of the files, those of folders that were replaced included."""
+        totals.add(self._past)
+        for folders in (self.folders, *self._old):
+            folders.add_figures(totals)
+
     def _forget(self, old: Folders) -> None:
         del self._old[old]
+        last = Totals()
+        old.add_figures(last)
+        self._past.add(last.ended())
         old.close()
 
     def start(self) -> None:

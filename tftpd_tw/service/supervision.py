@@ -32,6 +32,7 @@ from tftpd_tw.service.request_ports import Port, RequestPorts, bound
 from tftpd_tw.service.sharing import share_of_worker
 from tftpd_tw.service.storage import Storage
 from tftpd_tw.service.worker_process import WorkerProcess
+from tftpd_tw.telemetry.process import add_process
 from tftpd_tw.telemetry.totals import Totals
 
 Opened = tuple[Storage, list[int]]
@@ -175,8 +176,10 @@ class WorkersService(Service):
         return float(self.reactor.seconds() - self._started_at)
 
     def totals(self) -> Totals:
-        """The figures of all workers, those that are gone included."""
-        return sum((process.totals for process in self._processes()), self._past)
+        """The figures of all workers, those that are gone included, and what this process uses."""
+        totals = sum((process.totals for process in self._processes()), self._past)
+        add_process(totals)
+        return totals
 
     @property
     def serving(self) -> int:

@@ -21,7 +21,10 @@ from tftpd_tw.service.folders import Folders
 from tftpd_tw.service.opening import OpenError, Place
 from tftpd_tw.service.storage import Storage
 from tftpd_tw.service.treatment import make_bounds, make_server
+from tftpd_tw.telemetry import families
 from tftpd_tw.telemetry.accounting import Accounting
+from tftpd_tw.telemetry.process import LoopLag, add_process
+from tftpd_tw.telemetry.totals import Totals
 from tftpd_tw.telemetry.transfer_log import TransferLog
 
 log = Logger()
@@ -53,6 +56,13 @@ class Transfers:
         self._listener = Listener(server, configuration.network.answer_broadcast)
         self._ports: list[tuple[Place, IRequestSocket]] = []
         self._retired: dict[IRequestSocket, Place] = {}
+        self._lag = LoopLag(reactor, accounting.loop_was_late)
+        accounting.sources += [storage.add_figures, self._add_figures, add_process]
+
+    def start(self) -> None:
+        """The process is what it will be, and serves from now on."""
+        self._storage.start()
+        self._lag.start()
 
     async def reload(self, configuration: Configuration) -> None:
         """Treat new requests as ``configuration`` says; running transfers go on as they began.
@@ -70,6 +80,9 @@ class Transfers:
 
     def _server(self, configuration: Configuration, folders: Folders) -> Server:
         return make_server(self._engine, folders.backend, configuration, self._observers, self._limits)
+
+    def _add_figures(self, totals: Totals) -> None:
+        totals.count(families.OPENING, by=self._listener.opening)
 
     @property
     def active(self) -> int:
@@ -125,6 +138,7 @@ class Transfers:
             log.info("stopping: {count} transfers have {seconds:g} seconds", count=self.active, seconds=seconds)
 
         def drained(_: object) -> "Deferred[None]":
+            self._lag.stop()
             self._engine.close()
             return self._storage.close()
 

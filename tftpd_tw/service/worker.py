@@ -136,8 +136,8 @@ class Worker(LineOnlyReceiver):
         first = FIRST_FOLDER + len(bases(configuration))
         paths = self._take_folders(configuration, range(FIRST_FOLDER, first))
         self._storage = storage = Storage(self._reactor, configuration, paths)
-        storage.start()
         self._transfers = Transfers(self._reactor, configuration, storage, self._accounting, self._say_staying)
+        self._transfers.start()
         self._listen(itertools.count(first), assignment.places)
         self._send({"ready": True})
 

@@ -15,13 +15,14 @@ from tftpd_tw.interfaces import Address, ITransfer, ITransferObserver, Outcome, 
 from tftpd_tw.protocol.errors import ErrorCode
 from tftpd_tw.protocol.events import Reason
 from tftpd_tw.telemetry import families
+from tftpd_tw.telemetry.families import Family
 from tftpd_tw.telemetry.totals import Totals
 
 Source = Callable[[Totals], None]
 """Adds what it knows."""
 
 _PEER_ERROR = f"{Reason.PEER_ERROR.value}:"
-_CODES = frozenset(str(int(code)) for code in ErrorCode)
+_PEER_ERRORS = frozenset(f"{_PEER_ERROR}{code.value}" for code in ErrorCode)
 
 
 @implementer(ITransferObserver)
@@ -46,6 +47,8 @@ class Accounting:
         totals = self._ended.copy()
         for transfer in self._active:
             _add_progress(totals, transfer.request.direction, transfer)
+        for (direction, outcome, _), count in totals.values[families.REASONS].items():
+            totals.count(families.TRANSFERS, direction, outcome, by=count)
         totals.count(families.ACTIVE, by=len(self._active))
         totals.count(families.UNVERIFIED, by=sum(not transfer.verified for transfer in self._active))
         for source in self.sources:
@@ -59,21 +62,7 @@ class Accounting:
     def transfer_ended(self, transfer: ITransfer, record: TransferRecord) -> None:
         """Its outcome is known."""
         self._active.discard(transfer)
-        direction, ended = record.request.direction, self._ended
-        _add_progress(ended, direction, record)
-        if record.burst_fallback:
-            ended.count(families.FALLBACKS, direction, record.burst_fallback)
-        if record.round_trip is not None:
-            ended.observe(families.ROUND_TRIP, record.round_trip, direction)
-        if record.outcome is Outcome.COMPLETED:
-            ended.observe(families.DURATION, record.seconds, direction)
-            if record.seconds > 0:
-                ended.observe(families.RATE, record.byte_count / record.seconds, direction)
-        if (agreed := record.agreed) is not None:
-            ended.observe(families.BLKSIZE, agreed.blksize, direction)
-            ended.observe(families.WINDOWSIZE, agreed.windowsize, direction)
-            for name, _ in agreed.options:
-                ended.count(families.OPTIONS, direction, name.decode("ascii").lower())
+        _add_progress(self._ended, record.request.direction, record)
         self._count(record)
 
     def request_refused(self, record: TransferRecord) -> None:
@@ -88,16 +77,35 @@ class Accounting:
         """A rule or a limit."""
         self._ended.count(families.DROPPED, why)
 
+    def loop_was_late(self, seconds: float) -> None:
+        """The event loop came so much later than it should have."""
+        self._ended.observe([(families.LOOP_LAG, seconds)])
+
     def datagram_dropped(self, why: str) -> None:
         """No request."""
         self._ended.count(families.DROPPED, why)
 
     def _count(self, record: TransferRecord) -> None:
-        direction, outcome = record.request.direction, record.outcome
-        self._ended.count(families.TRANSFERS, direction, outcome)
-        self._ended.count(families.REASONS, direction, outcome, _bounded(record.reason))
+        direction, outcome, reason, ended = record.request.direction, record.outcome, record.reason, self._ended
+        if reason.startswith(_PEER_ERROR) and reason not in _PEER_ERRORS:
+            reason = f"{_PEER_ERROR}other"  # clients may send any code; those that mean something get a label
+        ended.count(families.REASONS, direction, outcome, reason)
+        if record.burst_fallback:
+            ended.count(families.FALLBACKS, direction, record.burst_fallback)
+        seen: list[tuple[Family, float]] = []
         if record.response_seconds is not None:
-            self._ended.observe(families.RESPONSE_TIME, record.response_seconds, direction)
+            seen.append((families.RESPONSE_TIME, record.response_seconds))
+        if record.round_trip is not None:
+            seen.append((families.ROUND_TRIP, record.round_trip))
+        if outcome is Outcome.COMPLETED:
+            seen.append((families.DURATION, record.seconds))
+            if record.seconds > 0:
+                seen.append((families.RATE, record.byte_count / record.seconds))
+        if (agreed := record.agreed) is not None:
+            seen += ((families.BLKSIZE, agreed.blksize), (families.WINDOWSIZE, agreed.windowsize))
+            for name, _ in agreed.options:
+                ended.count(families.OPTIONS, direction, name.decode("ascii").lower())
+        ended.observe(seen, direction)
 
 
 def _add_progress(totals: Totals, direction: str, progress: ITransfer | TransferRecord) -> None:
@@ -105,10 +113,3 @@ def _add_progress(totals: Totals, direction: str, progress: ITransfer | Transfer
     totals.count(families.BLOCKS, direction, by=progress.block_count)
     if progress.retransmits:
         totals.count(families.RETRANSMITS, direction, by=progress.retransmits)
-
-
-def _bounded(reason: str) -> str:
-    """``reason``; clients may send any code in an ERROR, and only those that mean something get a label."""
-    if reason.startswith(_PEER_ERROR) and reason.removeprefix(_PEER_ERROR) not in _CODES:
-        return f"{_PEER_ERROR}other"
-    return reason

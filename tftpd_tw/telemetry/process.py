@@ -5,6 +5,7 @@
 
 import os
 import resource
+from collections.abc import Callable
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
@@ -34,9 +35,10 @@ def add_process(totals: Totals) -> None:
 class LoopLag:
     """Sets a timer again and again, and notes how late it comes."""
 
-    def __init__(self, clock: IReactorTime, totals: Totals) -> None:
+    def __init__(self, clock: IReactorTime, observe: Callable[[float], None]) -> None:
         self._clock = clock
-        self._totals = totals
+        self._observe = observe
+        self._due = 0.0
         self._call: IDelayedCall | None = None
 
     def start(self) -> None:
@@ -51,5 +53,5 @@ class LoopLag:
             self._call = None
 
     def _look(self) -> None:
-        self._totals.observe(families.LOOP_LAG, max(0.0, self._clock.seconds() - self._due))
+        self._observe(max(0.0, self._clock.seconds() - self._due))
         self.start()

@@ -1,12 +1,14 @@
 """The counters as Prometheus metric families, built at each scrape."""
 
+import platform
 from collections.abc import Callable, Iterator, Mapping
+from importlib.metadata import version
 from itertools import accumulate
 from typing import Any, Protocol
 
 from attrs import frozen
 from prometheus_client import Metric
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily
 from prometheus_client.registry import Collector
 
 from tftpd_tw.telemetry.families import Family, Kind, Labels
@@ -50,6 +52,10 @@ class Reloads(Protocol):
     @property
     def at(self) -> float:
         """When that was, in seconds since 1970."""
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How often they were taken since the start (``success``), and how often not (``failure``)."""
 
 
 @frozen
@@ -104,6 +110,23 @@ class ReloadCollector(Collector):
             "When the settings were read last, taken or not, in seconds since 1970.",
             self._reloads.at,
         )
+        reloads = CounterMetricFamily("tftp_config_reloads", "Reloads of the settings.", labels=["result"])
+        for result, count in self._reloads.counts.items():
+            reloads.add_metric([result], count)
+        yield reloads
+
+
+class BuildCollector(Collector):
+    """Says what is running."""
+
+    def collect(self) -> Iterator[Metric]:
+        """One family."""
+        versions = {
+            "version": version("tftpd-tw"),
+            "twisted": version("twisted"),
+            "python": platform.python_version(),
+        }
+        yield InfoMetricFamily("tftp_build", "What is running.", versions)
 
 
 def _numbers(family: Family, values: Mapping[Labels, float]) -> Metric:

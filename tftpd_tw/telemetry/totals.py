@@ -4,7 +4,7 @@ The figures of a daemon with several workers are the sum of theirs; those of one
 """
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from operator import add
 from typing import Any
 
@@ -52,14 +52,15 @@ class Totals:
         values = self.values[family]
         values[labels] = values.get(labels, 0) + by
 
-    def observe(self, family: Family, value: float, *labels: str) -> None:
-        """Add to a histogram."""
-        values = self.values[family]
-        histogram = values.get(labels)
-        if histogram is None:
-            histogram = values[labels] = Histogram.of(family)
-        histogram.counts[bisect_left(family.bounds, value)] += 1
-        histogram.total += value
+    def observe(self, seen: Iterable[tuple[Family, float]], *labels: str) -> None:
+        """Add to histograms, which have the same labels."""
+        for family, value in seen:
+            values = self.values[family]
+            histogram = values.get(labels)
+            if histogram is None:
+                histogram = values[labels] = Histogram.of(family)
+            histogram.counts[bisect_left(family.bounds, value)] += 1
+            histogram.total += value
 
     def get(self, family: Family, *labels: str) -> Any:
         """One value of a counter or a gauge."""
@@ -69,13 +70,17 @@ class Totals:
         """The same for somebody who adds to it, other than to histograms."""
         return Totals({family: dict(values) for family, values in self.values.items()})
 
+    def add(self, other: "Totals") -> None:
+        """Add all that ``other`` has."""
+        for family, values in other.values.items():
+            mine = self.values[family]
+            for labels, value in values.items():
+                mine[labels] = mine[labels] + value if labels in mine else value
+
     def __add__(self, other: "Totals") -> "Totals":
         """Both together."""
         both = self.copy()
-        for family, values in other.values.items():
-            mine = both.values[family]
-            for labels, value in values.items():
-                mine[labels] = mine[labels] + value if labels in mine else value
+        both.add(other)
         return both
 
     def ended(self) -> "Totals":

@@ -73,7 +73,7 @@ class TransferLog:
         name, mode = escaped(request.name), request.mode.value.decode()
         asked = _options(request.options)
         agreed = _options(record.agreed.options) if record.agreed else "-"
-        detail = _detail(record.detail)
+        detail = _detail(record.detail) if record.detail else ""
         # Put together here: with a format of thirteen fields the logger takes 30 us for it, and with Logger.info 4
         # more, which is as much as all system calls of a request.
         text = (
@@ -105,8 +105,8 @@ class TransferLog:
 
 def _options(options: Options) -> str:
     """``blksize=1428,tsize=0``, or a dash for none."""
-    return ",".join([escaped(b"%b=%b" % pair) for pair in options]) or "-"
+    return escaped(b",".join([b"%b=%b" % pair for pair in options])) if options else "-"
 
 
 def _detail(text: str) -> str:
-    return f' detail="{escaped(text.encode(errors="backslashreplace"))}"' if text else ""
+    return f' detail="{escaped(text.encode(errors="backslashreplace"))}"'
