@@ -11,6 +11,7 @@ from tftpd_tw.service.configuration import Configuration
 from tftpd_tw.service.setting import settings
 from tftpd_tw.service.treatment import make_bounds
 from tftpd_tw.tap import Options
+from tftpd_tw.telemetry.families import FAMILIES
 from tftpd_tw.testing import MemoryNetwork
 
 ROOT = Path(__file__).parent.parent
@@ -59,11 +60,13 @@ def test_every_option_is_in_the_table():
 
 
 def test_metrics_are_those_of_the_daemon():
-    """The table of metrics names every family that the collector gives."""
+    """The table of metrics names every family that the collectors give, with its labels."""
     source = (ROOT / "tftpd_tw" / "telemetry" / "prometheus.py").read_text()
-    families = set(re.findall(r'"(tftp_\w+)"', source))
-    shown = {name.removesuffix("_total") for name in re.findall(r"^\| `(tftp_\w+)", README, re.MULTILINE)}
-    assert shown == families
+    fixed = set(re.findall(r'"(tftp_\w+)"', source)) - {"tftp_build"} | {"tftp_build_info"}
+    table = README[README.index("### Metrics") : README.index("## A backend of your own")]
+    shown = dict(re.findall(r"`(tftp_\w+?)(?:_total)?(?:\{([\w,]+)\})?`", table))
+    assert set(shown) == fixed | {family.name for family in FAMILIES}
+    assert {family.name: ",".join(family.labels) for family in FAMILIES}.items() <= shown.items()
 
 
 def test_the_limits():

@@ -8,10 +8,14 @@ import pytest
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from tftpd_tw.interfaces import Address, Direction, Request
 from tftpd_tw.protocol.errors import DiskFull
+from tftpd_tw.protocol.packets import Mode
 from tftpd_tw.service.configuration import Configuration, Filesystem, Performance
 from tftpd_tw.service.storage import OPENING_SECONDS, STORAGE_SECONDS, Storage
 from tftpd_tw.service.value_types import FileSize, Folder, Size
+from tftpd_tw.telemetry import families
+from tftpd_tw.telemetry.totals import Totals
 
 
 class ThreadReactor(Clock):
@@ -154,3 +158,32 @@ class TestReload:
         del old
         gc.collect()
         quota("folder").check("192.0.2.1", 100)
+
+
+def test_figures_of_the_cache(tmp_path):
+    """They go on over reloads, and what is kept is what is kept now."""
+    (tmp_path / "f").write_bytes(b"content")
+    configuration = Configuration(filesystem=Filesystem(root=Folder(str(tmp_path))))
+    reactor = ThreadReactor()
+    storage = Storage(reactor, configuration)
+
+    def figures():
+        totals = Totals()
+        storage.add_figures(totals)
+        names = (families.CACHE_HITS, families.CACHE_MISSES, families.CACHE_DESCRIPTORS)
+        return tuple(totals.get(family) for family in names)
+
+    def read():
+        client = Address("192.0.2.1", 2000)
+        request = Request(Direction.READ, b"f", Mode.OCTET, (), client, Address("192.0.2.2", 69))
+        storage.folders.backend.open_read(request).close()
+
+    read()
+    read()
+    assert figures() == (1, 1, 1)
+    storage.use(storage.open(configuration), 1)
+    read()
+    assert figures() == (1, 2, 2)
+    reactor.advance(OPENING_SECONDS)
+    assert figures() == (1, 2, 0)
+    storage.close()
