@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -13,10 +14,14 @@ from urllib.parse import quote
 from urllib.request import urlopen
 
 import pytest
+import yaml
 from lacking import need
 from running import Daemon, fetch, request, serving, soon, udp
 
 CONTENT = b"0123456789" * 100
+DOCS = Path(__file__).parents[2] / "docs"
+ALERTS = DOCS / "prometheus"
+DASHBOARD = DOCS / "grafana" / "tftpd.json"
 
 
 @pytest.fixture
@@ -45,6 +50,45 @@ def test_the_names_and_types(busy: Daemon) -> None:
         check=False,
     )
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("arguments", [["check", "rules", "alerts.yml"], ["test", "rules", "alerts_test.yml"]])
+def test_the_alerts(arguments: list[str]) -> None:
+    """They can be loaded, and come when they have to."""
+    promtool = need("promtool", "prometheus")
+    done = subprocess.run(
+        [promtool, *arguments], cwd=ALERTS, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "SUCCESS" in done.stdout
+
+
+def test_each_alert_is_tested() -> None:
+    """Once where it comes, and once where it stays away."""
+    alerts = yaml.safe_load((ALERTS / "alerts.yml").read_text())["groups"][0]["rules"]
+    tests = yaml.safe_load((ALERTS / "alerts_test.yml").read_text())["tests"]
+    cases = [(rule["alertname"], bool(rule["exp_alerts"])) for test in tests for rule in test["alert_rule_test"]]
+    assert sorted(cases) == sorted((alert["alert"], comes) for alert in alerts for comes in (True, False))
+
+
+def expressions() -> Iterator[str]:
+    """All that alerts and dashboard ask for."""
+    for alert in yaml.safe_load((ALERTS / "alerts.yml").read_text())["groups"][0]["rules"]:
+        yield alert["expr"]
+    for panel in json.loads(DASHBOARD.read_text())["panels"]:
+        for target in panel["targets"]:
+            yield target["expr"].replace("$__rate_interval", "5m").replace("$instance", ".*")
+
+
+def test_nothing_is_asked_for_that_is_not_there() -> None:
+    """Each name is one of those that the README tells of."""
+    readme = (DOCS.parent / "README.md").read_text()
+    known = {re.sub(r"_total$", "", name) for name in re.findall(r"`(tftp_\w+)", readme)}
+    used = {
+        re.sub(r"_(total|bucket)$", "", name) for text in expressions() for name in re.findall(r"tftp_\w+", text)
+    }
+    assert used
+    assert used <= known
 
 
 @contextmanager
@@ -101,3 +145,5 @@ def test_a_scrape(busy: Daemon, tmp_path: Path) -> None:
         quantile = "histogram_quantile(0.5, sum by (le) (tftp_response_time_seconds_bucket))"
         [(_, response_time)] = ask(address, quantile)
         assert 0 < response_time < 10
+        for expression in expressions():
+            ask(address, expression)  # it can be read
