@@ -28,8 +28,9 @@ def test_what_is_denied(action):
     """The inner backend is not asked, in neither direction, and the log names the rule."""
     files = {b"a.key": b"secret", b"f": b"file"}
     backend = guarded(files, Rule("keys", action, paths=Globs.compile([b"*.key"])))
-    with pytest.raises(AccessViolation, match="denied-by-rule:keys"):
+    with pytest.raises(AccessViolation, match=r"rewritten name a\.key") as denied:
         fetch(backend, b"a.key")
+    assert denied.value.reason == "denied-by-rule:keys"
     with pytest.raises(AccessViolation, match="denied-by-rule:keys"):
         store(backend, b"new.key", b"x")
     assert b"new.key" not in files

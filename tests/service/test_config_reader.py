@@ -110,6 +110,37 @@ def test_ten_mistakes(file: Path) -> None:
     ]
 
 
+def test_mistakes_of_both_kinds(file: Path) -> None:
+    """What several values have wrong together is told beside what one has by itself, with its own line; and nothing
+    is that only follows from another mistake.
+    """
+    assert mistakes(
+        file,
+        "network:\n"
+        "  port: many\n"
+        "filesystem:\n"
+        "  rewrite:\n"
+        "    - {match: a, replace: b, when: never, label: there}\n"
+        "    - {match: '(unclosed', replace: b}\n"
+        "    - {match: a, jump: there}\n"
+        "security:\n"
+        "  slowest_rate: 1MiB\n"
+        "  rate_limit: 1KiB\n"
+        "  rules:\n"
+        "    - {name: one, action: perhaps}\n"
+        "    - {name: two, action: allow}\n"
+        "    - {name: two, action: deny}\n",
+    ) == [
+        "2: network.port: expected a port, 0 to 65535, got 'many'",
+        "5: filesystem.rewrite[0].when: unknown key; did you mean 'then'?",
+        "6: filesystem.rewrite[1].match: expected a regular expression of RE2, got '(unclosed': missing ): (unclosed",
+        "10: security.rate_limit: expected more than security.slowest_rate (1MiB), or every transfer ends for being too"
+        " slow, got 1KiB",
+        "12: security.rules[0].action: expected one of allow, deny, silent, got 'perhaps'",
+        "14: security.rules[2].name: expected a name of its own, got 'two' again",
+    ]
+
+
 def test_sizes_and_times(file: Path) -> None:
     """With and without units."""
     found = read(

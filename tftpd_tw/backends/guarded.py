@@ -11,6 +11,15 @@ from zope.interface import implementer
 
 from tftpd_tw.interfaces import IAuthorizer, IBackend, IReader, IWriter, Request
 from tftpd_tw.protocol.errors import AccessViolation
+from tftpd_tw.protocol.text import escaped
+
+
+class DeniedByRule(AccessViolation):
+    """A rule forbids the name that others have made. Its ``reason`` names the rule."""
+
+    def __init__(self, reason: str, name: bytes) -> None:
+        super().__init__(f"{reason}, which was asked again for the rewritten name {escaped(name)}")
+        self.reason = reason
 
 
 @implementer(IBackend)
@@ -24,7 +33,7 @@ class GuardedBackend:
     def open_read(self, request: Request) -> "IReader | Deferred[IReader]":
         """What ``inner`` has, if it may be had.
 
-        :raises AccessViolation: a rule forbids it; and what ``inner`` raises
+        :raises DeniedByRule: a rule forbids it; and what ``inner`` raises
         """
         self._check(request)
         return self.inner.open_read(request)
@@ -37,4 +46,4 @@ class GuardedBackend:
     def _check(self, request: Request) -> None:
         refusal = self.authorizer.refusal(request)
         if refusal is not None:
-            raise AccessViolation(refusal.reason)
+            raise DeniedByRule(refusal.reason, request.name)

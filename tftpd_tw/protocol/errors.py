@@ -6,7 +6,6 @@ What an operator needs to know goes into the exception's own message, which only
 """
 
 import enum
-from typing import ClassVar
 
 
 class ErrorCode(enum.IntEnum):
@@ -32,7 +31,7 @@ class TFTPError(Exception):
     code: ErrorCode = ErrorCode.UNDEFINED
     wire_text: str = "Server error"
     """What the client is told: ASCII, short, the same for everybody, or what the operator wants him to be told."""
-    reason: ClassVar[str] = "server-error"
+    reason: str = "server-error"
     """The word for it in transfer records and metrics."""
 
 

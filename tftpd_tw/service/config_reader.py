@@ -9,7 +9,7 @@ wrong inside of them has its own line too.
 """
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import attrs
@@ -92,14 +92,16 @@ class Sources:
 
         :raises ConfigurationError: with every mistake there is, in the order of their lines
         """
-        problems = list(self._problems)
+        found: list[tuple[Path, str]] = []
         configuration: Any = None
         try:
             configuration = _converter.structure(self._tree, self.model)
+            if isinstance(configuration, Configuration):
+                found += mistakes(configuration)
         except ClassValidationError as error:
-            problems += [self._located(path, text) for path, text in self._found(error, (), self.model)]
-        if isinstance(configuration, Configuration):
-            problems += [self._located(path, text) for path, text in mistakes(configuration)]
+            found += self._found(error, (), self.model)
+            found += self._found_besides([path for path, _ in found])
+        problems = [*self._problems, *(self._located(path, text) for path, text in found)]
         if problems:
             # Options, which have no line, come last.
             problems.sort(key=lambda problem: problem[0] or float("inf"))
@@ -166,6 +168,39 @@ class Sources:
                 yield path, f"expected {expected(kind)}, got nothing"
             case _:
                 yield path, str(error)
+
+    def _found_besides(self, wrong: Sequence[Path]) -> Iterator[tuple[Path, str]]:
+        """The mistakes of those that no value has by itself, in what is left without the values that are wrong."""
+        tree = {section: dict(values) for section, values in self._tree.items() if isinstance(values, dict)}
+        entries: dict[Path, set[int]] = {}
+        for path in wrong:
+            match path:
+                case (str(section), str(key), int(index), *_):
+                    entries.setdefault((section, key), set()).add(index)
+                case (str(section), str(key), *_):
+                    tree.get(section, {}).pop(key, None)
+                case _:
+                    tree.pop(str(path[0]), None)
+        # What the entries of lists that are left were numbered.
+        left: dict[Path, list[int]] = {}
+        for place, gone in entries.items():
+            values = tree.get(str(place[0]), {})
+            if place[1] in values:
+                left[place] = [index for index in range(len(values[place[1]])) if index not in gone]
+                values[place[1]] = [values[place[1]][index] for index in left[place]]
+        configuration: Any = None
+        try:
+            configuration = _converter.structure(tree, self.model)
+        except ClassValidationError:
+            return
+        if not isinstance(configuration, Configuration):
+            return
+        for path, text in mistakes(configuration):
+            numbers = left.get(path[:2])
+            if numbers is None:
+                yield path, text
+            elif path[-1] != "jump":  # its label may be one of those that are left out
+                yield (*path[:2], numbers[cast(int, path[2])], *path[3:]), text
 
     def _advice(self, key: str, path: Path, kind: Any) -> str:
         known = [part.name for part in attrs.fields(kind)]

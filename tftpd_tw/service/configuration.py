@@ -155,7 +155,10 @@ class Security:
         (), "Names that are refused, as globs: `*.key`, `secret/`; case does not matter."
     )
     rules: tuple[AccessRule, ...] = setting(
-        (), "Rules of who may do what, in this order; the first that fits decides, after the settings above."
+        (),
+        "Rules of who may do what, in this order; the first that fits decides, after the settings above. They are"
+        " asked for the name in the request and, where filesystem.rewrite makes another one of it, again for that:"
+        " both have to be allowed, and `silent` is then like `deny`.",
     )
     connections_per_client: types.Connections = setting(
         types.Connections(250),
