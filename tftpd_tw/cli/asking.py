@@ -223,13 +223,13 @@ def parse(text: str) -> Figures:
             bound = labels.pop("le", "")
             key = tuple(labels.items())
             if family.type != "histogram":
-                values[key] = sample.value
+                values[key] = float(sample.value)
                 continue
             histogram = values.setdefault(key, Histogram())
             if bound:
-                histogram.buckets[bound] = sample.value
+                histogram.buckets[bound] = float(sample.value)
             elif sample.name.endswith("_sum"):
-                histogram.sum = sample.value
+                histogram.sum = float(sample.value)
         found[family.name] = Series(family.type, values)
     return Figures(found)
 
