@@ -4,6 +4,11 @@ import re
 import runpy
 from pathlib import Path
 
+import pytest
+
+from tftpd_tw import cli
+from tftpd_tw.cli import status
+from tftpd_tw.cli.asking import PATIENCE
 from tftpd_tw.policy.limits import Bounds
 from tftpd_tw.service.config_document import reference
 from tftpd_tw.service.config_reader import Sources, dotted
@@ -57,6 +62,21 @@ def test_every_option_is_in_the_table():
     shown = set(re.findall(r"^\| `--([a-z-]+)", README, re.MULTILINE))
     known = {option.rstrip("=") for option in Options().longOpt}
     assert shown == known - {"help", "version"}
+
+
+def test_the_commands(capsys: pytest.CaptureFixture[str]):
+    """The table has all that there are, in the order of --help; `status` has the exit statuses of the next one."""
+    with pytest.raises(SystemExit):
+        cli.main(["--help"])
+    known = re.findall(r"^    (\w+) +\w", capsys.readouterr().out, re.MULTILINE)
+    assert re.findall(r"^\| `tftpd-tw (\w+)", README, re.MULTILINE) == known
+    statuses = README[README.index("| status | meaning |") :]
+    rows = dict(re.findall(r"^\| (\d) \| ([^|]+) \|$", statuses, re.MULTILINE))
+    assert "well" in rows[str(status.HEALTHY)]
+    assert "it answers, but" in rows[str(status.UNHEALTHY)]
+    assert "does not run" in rows[str(status.NOT_RUNNING)]
+    assert f"within {({5: 'five'})[int(PATIENCE)]} seconds" in rows[str(status.NOT_RUNNING)]
+    assert len(rows) == 4
 
 
 def test_metrics_are_those_of_the_daemon():
