@@ -1,11 +1,14 @@
 """Where the commands look for a daemon, and how they understand its figures."""
 
 import argparse
+import os
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
 from answering import answering, page
+from running import TWISTD
 
 from tftpd_tw.cli import asking
 from tftpd_tw.cli.asking import Histogram, NoDaemonError, add_address, fetch, parse, read_figures, the_address
@@ -139,10 +142,23 @@ def test_wrong_addresses(arguments: list[str], says: str, capsys: pytest.Capture
     assert says in capsys.readouterr().err.splitlines()[-1]
 
 
-def test_a_proxy_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It could not reach the daemon."""
-    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
-    monkeypatch.delenv("no_proxy", raising=False)
+def test_a_proxy_is_not_asked() -> None:
+    """It could not reach the daemon. urllib reads the environment when it is imported."""
+    environment = {name: value for name, value in os.environ.items() if name.lower() != "no_proxy"}
+    with answering({"/healthz": (200, "ok\n"), "/metrics": (200, page())}) as address:
+        asked = subprocess.run(
+            [TWISTD.with_name("tftpd-tw"), "metrics", "--http", address],
+            env={**environment, "http_proxy": "http://127.0.0.1:1"},
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+    assert (asked.returncode, asked.stderr) == (0, "")
+
+
+def test_an_answer_that_is_no_success() -> None:
+    """Its status, and what it says."""
     with answering({"/healthz": (503, "nobody serves\n")}) as address:
         host, port = address.split(":")
         assert fetch(Address(host, int(port)), "/healthz") == (503, "nobody serves\n")

@@ -72,7 +72,7 @@ def test_the_text() -> None:
     """What to monitor, with units."""
     now = parse(BUSY)
     head, *_ = lines(HERE, View.of(now, None))
-    assert "at 127.0.0.1:9069, up 1 min 40 s; rates, times and counts are those since it was started" in head
+    assert "at 127.0.0.1:9069, up 1 min 40 s; figures since it was started" in head
     found = rows(View.of(now, None))
     assert found["transfer rate"] == "50.0 kB/s 0 B/s"
     assert found["transferred"] == "5.00 MB 0 B"
@@ -100,7 +100,7 @@ def test_the_text_of_an_interval() -> None:
         changed(BUSY, server_uptime_seconds=102, bytes_transferred_total_read=7_000_000, connections_active=1)
     )
     view = View.of(now, last)
-    assert "those of the last 2.00 s" in next(lines(HERE, view))
+    assert "figures of the last 2.00 s" in next(lines(HERE, view))
     found = rows(view)
     assert found["transfer rate"] == "1.00 MB/s 0 B/s"
     assert found["retransmits"] == "0 0"

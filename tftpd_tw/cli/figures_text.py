@@ -53,7 +53,7 @@ def lines(address: Address, view: View) -> Iterator[str]:
     now = view.now
     what = f"tftpd-tw {now.label('tftp_build_info', 'version')} at {address}"
     when = "since it was started" if view.whole else f"of the last {duration(view.seconds)}"
-    yield f"{what}, up {duration(now.uptime)}; rates, times and counts are those {when}"
+    yield f"{what}, up {duration(now.uptime)}; figures {when}"
     yield ""
     yield f"{'':16}{'read':>14}{'write':>14}"
     for title, cell in _BY_DIRECTION:
