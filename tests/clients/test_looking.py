@@ -111,7 +111,7 @@ def test_watching(daemon: Daemon) -> None:
 def test_watch_of_procps(daemon: Daemon) -> None:
     """``watch -n 1 tftpd-tw metrics`` shows it."""
     watch, script = need("watch", "procps"), need("script", "bsdutils")
-    command = f"{watch} -n 1 '{TFTPD_TW} metrics --http {daemon.http}'"
+    command = f"timeout --foreground {PATIENCE} {watch} -n 1 '{TFTPD_TW} metrics --http {daemon.http}'"
     with subprocess.Popen(
         [script, "-qefc", command, "/dev/null"],
         env={**os.environ, "TERM": "xterm", "COLUMNS": "120", "LINES": "40"},
@@ -126,6 +126,7 @@ def test_watch_of_procps(daemon: Daemon) -> None:
             shown += part
         process.terminate()
     assert "not-found 1" in shown
+    assert "event loop lag" in shown
 
 
 @WORKERS
