@@ -114,6 +114,14 @@ def test_a_daemon_that_was_started_again() -> None:
     assert (view.whole, view.seconds) == (True, 1)
 
 
+def test_a_daemon_of_another_version() -> None:
+    """What it does not count is shown as nothing."""
+    found = rows(View.of(parse("# TYPE tftp_server_uptime_seconds gauge\ntftp_server_uptime_seconds 5\n"), None))
+    assert found["transfer rate"] == "0 B/s 0 B/s"
+    assert found["response mean"] == "- -"
+    assert "error reasons" not in found
+
+
 def test_the_columns() -> None:
     """They are aligned, and fit a terminal."""
     text = list(lines(HERE, View.of(parse(BUSY), None)))

@@ -172,7 +172,12 @@ class Figures:
 
     def label(self, name: str, label: str) -> str:
         """What the first figure of a family has for ``label``; empty if there is none."""
-        return next((dict(labels).get(label, "") for labels in self.series[name].values), "")
+        return next((dict(labels).get(label, "") for labels in self.values(name)), "")
+
+    def values(self, name: str) -> dict[Labels, Any]:
+        """All of a family; none if the daemon, which may be of another version, has no such family."""
+        series = self.series.get(name)
+        return {} if series is None else series.values
 
     def since(self, earlier: "Figures") -> "Figures":
         """With what was counted after ``earlier``, of the same daemon."""
@@ -191,8 +196,7 @@ class Figures:
         return Figures({name: less(series, earlier.series.get(name)) for name, series in self.series.items()})
 
     def _found(self, name: str, labels: dict[str, str]) -> list[Any]:
-        series = self.series.get(name)
-        return [] if series is None else [v for key, v in series.values.items() if labels.items() <= set(key)]
+        return [value for key, value in self.values(name).items() if labels.items() <= set(key)]
 
 
 def read_figures(address: Address) -> tuple[str, Figures]:

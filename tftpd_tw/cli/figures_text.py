@@ -115,7 +115,7 @@ def _error_rate(view: View, direction: str) -> str:
 
 def _reasons(view: View) -> str:
     counts: Counter[str] = Counter()
-    for labels, count in view.counted.series[families.REASONS.name].values.items():
+    for labels, count in view.counted.values(families.REASONS.name).items():
         told = dict(labels)
         if told["outcome"] in _ERRORS:
             counts[told["reason"]] += int(count)
