@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 
 from twisted.application.service import MultiService
-from twisted.logger import Logger
+from twisted.logger import Logger, globalLogBeginner
 from twisted.python import usage
 
 from tftpd_tw import __version__
@@ -21,6 +21,7 @@ from tftpd_tw.service.config_warnings import without_effect
 from tftpd_tw.service.configuration import Configuration
 from tftpd_tw.service.daemon import make_service
 from tftpd_tw.service.folders import named_folders
+from tftpd_tw.service.log_lines import LogLines
 from tftpd_tw.service.opening import StartError
 from tftpd_tw.service.privileges import Becoming
 from tftpd_tw.service.process import prepare_process
@@ -137,4 +138,6 @@ def makeService(options: Options) -> MultiService:
     prepare_process(reactor)
     if options.file is not None:
         log.info("settings of {file}", file=options.file)
-    return make_service(options.configuration, reactor, options.read, Systemd.take(os.environ))
+    log_lines = LogLines(options.configuration.logging)
+    log_lines.begin_with(globalLogBeginner)
+    return make_service(options.configuration, reactor, options.read, Systemd.take(os.environ), log_lines)

@@ -8,7 +8,16 @@ from attrs import evolve
 from tftpd_tw.backends.uploading import UploadPolicy
 from tftpd_tw.service.configuration import Configuration
 from tftpd_tw.service.opening import StartError
-from tftpd_tw.service.value_types import ANY_PORTS, AUTO, FIT_MTU, HTTP_OFF, HttpAddress, PortRange
+from tftpd_tw.service.value_types import (
+    ANY_PORTS,
+    AUTO,
+    FIT_MTU,
+    HTTP_OFF,
+    HttpAddress,
+    LeastLevel,
+    LogFormat,
+    PortRange,
+)
 from tftpd_tw.tap import Options
 
 SIZE = "expected bytes (or such as 64KiB, 1Gi, 512MB), 0 to 1GiB"
@@ -67,6 +76,9 @@ def test_only_the_root_is_needed(root: str) -> None:
         ("--uploads", "create", "filesystem", "uploads", UploadPolicy.CREATE),
         ("--uploads", "overwrite", "filesystem", "uploads", UploadPolicy.OVERWRITE),
         ("--uploads", "existing", "filesystem", "uploads", UploadPolicy.EXISTING),
+        ("--log-format", "json", "logging", "format", LogFormat.JSON),
+        ("--log-level", "debug", "logging", "level", LeastLevel.DEBUG),
+        ("--log-level", "error", "logging", "level", LeastLevel.ERROR),
         ("--http", "off", "monitoring", "http", HTTP_OFF),
         ("--http", "0.0.0.0:80", "monitoring", "http", HttpAddress("0.0.0.0", 80)),
         ("--http", "[::1]:0", "monitoring", "http", HttpAddress("::1", 0)),
@@ -262,8 +274,8 @@ def test_all_mistakes_are_told_at_once(file: Path) -> None:
         ("network:\n  port: 1\n  port: 2\n", ":3: network.port: is there twice, first in line 2"),
         (
             "bogus: 1\n",
-            ":1: bogus: unknown key; known are network, filesystem, security, performance, cache, monitoring,"
-            " clients",
+            ":1: bogus: unknown key; known are network, filesystem, security, performance, cache, logging,"
+            " monitoring, clients",
         ),
     ],
 )

@@ -20,6 +20,7 @@ from tftpd_tw.service.configuration import (
     Clients,
     Configuration,
     Filesystem,
+    Logging,
     Monitoring,
     Network,
     NetworkListener,
@@ -123,6 +124,7 @@ OTHERWISE = Configuration(
         drain_timeout=types.DrainTime(0.0),
     ),
     cache=Cache(False, types.CacheSize(4 << 30), types.Lifetime(3600.0)),
+    logging=Logging(types.LogFormat.JSON, types.LeastLevel.WARN),
     monitoring=Monitoring(types.HttpAddress("::1", 80)),
     clients=Clients(
         profiles=(

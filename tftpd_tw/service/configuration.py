@@ -297,6 +297,24 @@ class Cache:
 
 
 @frozen
+class Logging:
+    """What is written to the log; where that is, twistd's own options say."""
+
+    format: types.LogFormat = setting(
+        types.LogFormat.TEXT,
+        "Lines for people (`text`), or for machines (`json`): each line is one JSON object, that of a transfer or"
+        " of a refused request a record with the fields in docs/records.md. With twistd's option `--logger` that"
+        " logger decides.",
+        option="log-format",
+    )
+    level: types.LeastLevel = setting(
+        types.LeastLevel.INFO,
+        "The least important lines that are written. Those of transfers and refused requests are `info`.",
+        option="log-level",
+    )
+
+
+@frozen
 class Monitoring:
     """How the daemon is watched."""
 
@@ -328,5 +346,6 @@ class Configuration:
     security: Security = section(Security, "Who may do what, and how much of it.")
     performance: Performance = section(Performance, "How transfers are run.")
     cache: Cache = section(Cache, "What is shared by transfers of the same file.")
+    logging: Logging = section(Logging, "What is written to the log.")
     monitoring: Monitoring = section(Monitoring, "How the daemon is watched.")
     clients: Clients = section(Clients, "Clients that are treated differently.")

@@ -31,6 +31,7 @@ from tftpd_tw.service.apart import run_apart
 from tftpd_tw.service.configuration import Configuration
 from tftpd_tw.service.control import ControlService
 from tftpd_tw.service.cpus import worker_count
+from tftpd_tw.service.log_lines import LogLines
 from tftpd_tw.service.opening import OpenError, announce, cannot_listen
 from tftpd_tw.service.reloading import Read, Reloader
 from tftpd_tw.service.request_ports import Port, RequestPorts
@@ -213,12 +214,17 @@ class Daemon(MultiService):
 
 
 def make_service(
-    configuration: Configuration, reactor: Any, read: Read | None = None, systemd: Systemd | None = None
+    configuration: Configuration,
+    reactor: Any,
+    read: Read | None = None,
+    systemd: Systemd | None = None,
+    log_lines: LogLines | None = None,
 ) -> Daemon:
     """The tree for ``configuration``.
 
     :param read: reads the settings again; without it they stay as they are
     :param systemd: what it has given us
+    :param log_lines: how the log is written, to be kept up to date
     """
     systemd = systemd or Systemd()
     workers = worker_count(configuration.performance)
@@ -233,10 +239,16 @@ def make_service(
         tftp = TftpService(reactor, configuration, accounting, systemd.sockets)
         notify = NotifyService(reactor, systemd, lambda: accounting.totals().active)
         collectors, site_options = [TransferCollector(accounting)], {}
+
+    async def apply(new: Configuration) -> None:
+        await tftp.reload(new)
+        if log_lines is not None:
+            log_lines.use(new.logging)
+
     reloader = Reloader(
         configuration,
         read or (lambda: configuration),
-        tftp.reload,
+        apply,
         partial(run_apart, reactor),
         began=notify.reloading,
         ended=notify.reloaded,

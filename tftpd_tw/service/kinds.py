@@ -172,6 +172,8 @@ KINDS: Mapping[Any, Kind] = {
     UploadPolicy: one_of({policy.value: policy for policy in UploadPolicy}),
     types.Engine: one_of({name: types.Engine(name) for name in ENGINES}),
     types.HttpAddress: or_word("off", types.HTTP_OFF, Kind("ADDRESS:PORT", _http, _write_http)),
+    types.LogFormat: one_of_enum(types.LogFormat),
+    types.LeastLevel: one_of_enum(types.LeastLevel),
     types.FileSize: size(0, 1 << 60),
     types.FileMode: Kind("permissions in quotes, such as '0640', of no more than '0666'", _mode, "{:04o}".format),
     types.Owner: Kind("a name or number", _owner, text=True),

@@ -24,10 +24,11 @@ from typing import Any
 
 from attrs import define, frozen
 from cattrs.preconf.json import make_converter
-from twisted.logger import LogEvent, LogLevel, formatEvent
+from twisted.logger import LogEvent, LogLevel
 
 from tftpd_tw.service.configuration import Configuration
 from tftpd_tw.service.opening import Place
+from tftpd_tw.telemetry.json_lines import event_text, record_fields
 
 REPLIES = 3
 PASSAGE = 4
@@ -108,11 +109,11 @@ def unpack_places(message: Message) -> Sequence[Place]:
     return _converter.structure(message["staying"], tuple[Place, ...])
 
 
-def pack_event(event: LogEvent) -> Message:
-    """A log event as a message: its text, and those of its fields that JSON has a word for."""
-    text = formatEvent(event)
-    if (failure := event.get("log_failure")) is not None:
-        text = f"{text}\n{failure.getTraceback()}"
+def pack_event(event: LogEvent, *, with_record: bool = False) -> Message:
+    """A log event as a message: its text, and those of its fields that JSON has a word for.
+
+    :param with_record: what :func:`~tftpd_tw.telemetry.json_lines.json_line` needs too
+    """
     fields = {
         name: value
         for name, value in event.items()
@@ -123,8 +124,9 @@ def pack_event(event: LogEvent) -> Message:
             "time": event["log_time"],
             "level": event["log_level"].name,
             "namespace": event["log_namespace"],
-            "text": text[:LONGEST_TEXT],
+            "text": event_text(event)[:LONGEST_TEXT],
             "fields": fields,
+            "record": record_fields(event) if with_record else None,
         }
     }
 
@@ -139,6 +141,7 @@ def unpack_event(packed: Message, worker: int) -> LogEvent:
         **packed["fields"],
         "worker": worker,
         "text": packed["text"],
+        "record_fields": packed["record"],
         "log_format": "{text}",
         "log_time": packed["time"],
         "log_level": level,

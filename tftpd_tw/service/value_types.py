@@ -1,5 +1,6 @@
 """The types of the values of settings; how each is read and written is in :mod:`~tftpd_tw.service.kinds`."""
 
+import enum
 from typing import NewType
 
 from attrs import frozen
@@ -40,6 +41,23 @@ Versions = NewType("Versions", int)
 WindowSize = NewType("WindowSize", int)
 Word = NewType("Word", str)
 Workers = NewType("Workers", int)
+
+
+class LogFormat(enum.StrEnum):
+    """What a line of the log is."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+class LeastLevel(enum.StrEnum):
+    """The least important lines that are written; the names are those of Twisted's levels."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARN = "warn"
+    ERROR = "error"
+
 
 ALL_OPTIONS = OptionName("all")
 """Refuses every option."""

@@ -24,6 +24,7 @@ from zope.interface import implementer
 
 from tftpd_tw.service.configuration import Configuration
 from tftpd_tw.service.folders import bases
+from tftpd_tw.service.log_lines import LogLines
 from tftpd_tw.service.messages import (
     FIRST_FOLDER,
     LONGEST_LINE,
@@ -67,6 +68,7 @@ class Worker(LineOnlyReceiver):
         self._connected = False
         self._paused = False
         self._lost = 0
+        self._lines = LogLines()
         self.status = 0
         """With which the process will end."""
 
@@ -108,10 +110,12 @@ class Worker(LineOnlyReceiver):
 
     def __call__(self, event: LogEvent) -> None:
         """The daemon's log is the log."""
+        if not self._lines.wants(event):
+            return
         if self._paused:
             self._lost += 1
         else:
-            self._send(pack_event(event))
+            self._send(pack_event(event, with_record=self._lines.are_json))
 
     def pauseProducing(self) -> None:  # noqa: N802 - Twisted's
         """The daemon does not read. Transfers matter more than the log of them."""
@@ -133,6 +137,7 @@ class Worker(LineOnlyReceiver):
         if assignment.cpu is not None:
             os.sched_setaffinity(0, {assignment.cpu})
         configuration = assignment.configuration
+        self._lines.use(configuration.logging)
         first = FIRST_FOLDER + len(bases(configuration))
         paths = self._take_folders(configuration, range(FIRST_FOLDER, first))
         self._storage = storage = Storage(self._reactor, configuration, paths)
@@ -164,6 +169,7 @@ class Worker(LineOnlyReceiver):
             log.failure("The settings cannot be changed")
             return f"worker {self._number} has an error; see above"
         self._serving.keep(change.places)
+        self._lines.use(change.configuration.logging)
         return ""
 
     def _say_changed(self, why_not: str) -> None:

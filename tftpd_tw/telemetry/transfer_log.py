@@ -1,7 +1,8 @@
 """One log line for each finished transfer and each refused request, and one a minute for each client that is
 ignored or that never answers.
 
-The line is one structured event: its fields are there for an observer that writes JSON, its text for people.
+The line is one structured event: its text is for people, its record for who writes JSON
+(:mod:`~tftpd_tw.telemetry.json_lines`).
 What came from the network is escaped, so that a name is never more than one harmless word of the line.
 """
 
@@ -86,6 +87,7 @@ class TransferLog:
                 **_EVENT,
                 "log_time": time(),
                 "text": text,
+                "record": record,
                 "direction": direction,
                 "outcome": outcome,
                 "reason": reason,
