@@ -24,8 +24,8 @@ ANY_PORT = ("--port", "0", "--http", "127.0.0.1:0")
 PATIENCE = 30.0
 """Seconds for what takes a moment; more is a failure."""
 
-_SERVING = re.compile(r"serving .* on UDP (\S+):(\d+)(?: \(.*\))?$")
-_METRICS = re.compile(r"metrics on http://(\S+)/metrics$")
+_SERVING = re.compile(r"serving .* on UDP (\S+):(\d+)(?: \(.*\))?\W*$")
+_METRICS = re.compile(r"metrics on http://(\S+)/metrics\W*$")
 
 
 class Daemon:
