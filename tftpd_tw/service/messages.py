@@ -141,7 +141,7 @@ def unpack_event(packed: Message, worker: int) -> LogEvent:
         **packed["fields"],
         "worker": worker,
         "text": packed["text"],
-        "record_fields": packed["record"],
+        "record_fields": packed.get("record"),
         "log_format": "{text}",
         "log_time": packed["time"],
         "log_level": level,
