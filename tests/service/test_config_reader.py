@@ -111,8 +111,8 @@ def test_ten_mistakes(file: Path) -> None:
 
 
 def test_mistakes_of_both_kinds(file: Path) -> None:
-    """What several values have wrong together is told beside what one has by itself, with its own line; and nothing
-    is that only follows from another mistake.
+    """What several values have wrong together is told beside what one has by itself, with its own line; and
+    nothing that only follows from another mistake.
     """
     assert mistakes(
         file,
@@ -133,9 +133,10 @@ def test_mistakes_of_both_kinds(file: Path) -> None:
     ) == [
         "2: network.port: expected a port, 0 to 65535, got 'many'",
         "5: filesystem.rewrite[0].when: unknown key; did you mean 'then'?",
-        "6: filesystem.rewrite[1].match: expected a regular expression of RE2, got '(unclosed': missing ): (unclosed",
-        "10: security.rate_limit: expected more than security.slowest_rate (1MiB), or every transfer ends for being too"
-        " slow, got 1KiB",
+        "6: filesystem.rewrite[1].match: expected a regular expression of RE2, got '(unclosed': missing ):"
+        " (unclosed",
+        "10: security.rate_limit: expected more than security.slowest_rate (1MiB), or every transfer ends for"
+        " being too slow, got 1KiB",
         "12: security.rules[0].action: expected one of allow, deny, silent, got 'perhaps'",
         "14: security.rules[2].name: expected a name of its own, got 'two' again",
     ]
