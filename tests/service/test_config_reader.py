@@ -142,6 +142,24 @@ def test_mistakes_of_both_kinds(file: Path) -> None:
     ]
 
 
+def test_numbers_that_are_others_in_yaml(file: Path) -> None:
+    """What YAML 1.1 takes for octal, for sixtieths or for a number with spaces is refused as it was written."""
+    assert mistakes(
+        file,
+        "network: {port: 010}\n"
+        "performance: {window_size: 1:30, max_retries: 0x5, max_connections: 1_000, timeout: 1:30.5}\n",
+    ) == [
+        "1: network.port: expected a port, 0 to 65535, got '010'",
+        "2: performance.window_size: expected blocks, 1 to 32767, got '1:30'",
+        "2: performance.timeout: expected seconds (or such as 500ms, 5m, 1h), 100ms to 255s, got '1:30.5'",
+        "2: performance.max_retries: expected a number, 0 to 1000, got '0x5'",
+        "2: performance.max_connections: expected a number, 1 to 1000000, got '1_000'",
+    ]
+    found = read(file, "performance: {max_retries: 0, timeout: 2.5}\nfilesystem: {upload_mode: 0640}")
+    assert (found.performance.max_retries, found.performance.timeout) == (0, 2.5)
+    assert found.filesystem.upload_mode == 0o640
+
+
 def test_sizes_and_times(file: Path) -> None:
     """With and without units."""
     found = read(

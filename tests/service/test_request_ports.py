@@ -256,8 +256,24 @@ def test_interfaces_and_single_ports(stack: ExitStack, port: int) -> None:
     assert [place.single_port for place in made.places] == [True]
     change = made.open(evolve(network(port, "127.0.0.1"), interfaces=(Interface("lo"),)))
     made.finish(change)
-    assert made.places == (Place("127.0.0.1", port, "lo"),)
+    assert made.places == (Place("127.0.0.1", port, "lo", index=socket.if_nametoindex("lo")),)
     assert made.groups != [before]
+
+
+def test_an_interface_that_comes_again(stack: ExitStack, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the same name it is another one, and its sockets are too; the same one keeps them."""
+    wanted = evolve(network(port, "127.0.0.1"), interfaces=(Interface("lo"),))
+    made = ports(stack)
+    made.open(wanted)
+    [before] = made.groups
+    made.finish(made.open(wanted))
+    assert made.groups == [before]
+    monkeypatch.setattr(socket, "if_nametoindex", lambda name: 4711)
+    made.finish(made.open(wanted))
+    made.release(())
+    assert made.groups != [before]
+    assert before[0].fileno() < 0
+    assert made.groups[0][0].fileno() >= 0
 
 
 def test_inherited_ones_do_as_the_section_says(stack: ExitStack) -> None:

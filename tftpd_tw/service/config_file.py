@@ -147,8 +147,20 @@ class ConfigFile:
             raise ConfigurationError([f"{self.name}:{line}: expected a name before the colon, got something else"])
 
 
+_PLAIN_NUMBERS = {
+    "tag:yaml.org,2002:int": re.compile(r"[-+]?(0|[1-9][0-9]*)$"),
+    "tag:yaml.org,2002:float": re.compile(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?$"),
+}
+"""What is a number. YAML 1.1 has more, which nobody means: 010 would be eight, and 1:30 ninety. It stays text."""
+
+
 class _Loader(yaml.SafeLoader):
-    """PyYAML's, which counts."""
+    """PyYAML's, which counts, and knows fewer numbers."""
+
+    yaml_implicit_resolvers = {
+        first: [(tag, _PLAIN_NUMBERS.get(tag, pattern)) for tag, pattern in resolvers]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
@@ -189,7 +201,7 @@ def _whole(match: re.Match[str]) -> str:
 
 
 def _scalar(loader: _Loader, node: yaml.Node) -> Any:
-    if len(node.value) > _LONGEST_NUMBER and node.tag in _NUMBERS:
+    if len(node.value) > _LONGEST_NUMBER and node.tag in _PLAIN_NUMBERS:
         return node.value
     try:
         return loader.construct_object(node)
@@ -198,4 +210,3 @@ def _scalar(loader: _Loader, node: yaml.Node) -> Any:
 
 
 _MERGE = "tag:yaml.org,2002:merge"
-_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")

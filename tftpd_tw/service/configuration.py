@@ -49,7 +49,8 @@ class Network:
     interfaces: tuple[types.Interface, ...] = setting(
         (),
         "Take only requests that come in by these interfaces, which must be there at the time; with none, by"
-        " any. What comes in elsewhere is left to other servers.",
+        " any. What comes in elsewhere is left to other servers. One that went and came again, as bridges do, is"
+        " another to the kernel, and takes a reload.",
         option="interface",
     )
     single_port: bool = setting(

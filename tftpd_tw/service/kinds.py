@@ -70,7 +70,7 @@ def _check_network(value: str) -> None:
 
 
 def _mode(value: Any) -> int:
-    # Text only: YAML reads 0640 as octal, but 640 as a number that means something else.
+    # Text only: 640 is a number that means something else, and 0640 no number at all.
     if not isinstance(value, str):
         raise TypeError
     mode = int(value, 8)

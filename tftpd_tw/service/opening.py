@@ -42,6 +42,18 @@ class Place:
     """Only what comes in there; None: by any."""
     single_port: bool = field(default=False, eq=False)
     """Whether transfers stay on this port."""
+    index: int = 0
+    """The number of the interface, which is another one when it comes again by the same name; 0 for none."""
+
+    def numbered(self) -> "Place":
+        """With the number that its interface has now."""
+        name = self.interface or self.address.partition("%")[2]
+        if not name or name.isdecimal():
+            return self
+        try:
+            return evolve(self, index=socket.if_nametoindex(name))
+        except OSError:
+            return self  # whoever opens it says so
 
 
 def places(network: Network) -> list[Place]:

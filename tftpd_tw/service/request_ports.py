@@ -13,6 +13,9 @@ A new address may overlap with one that goes, as ``::`` and ``127.0.0.1`` do on 
 for a moment. While the new one is being bound, both have ``SO_REUSEADDR``; afterwards neither does, so that no
 other program can join.
 
+An interface that goes and comes again is another one to the kernel, though its name is the same: a socket that was
+bound to the old one hears nothing any more, and is replaced.
+
 Sockets that were inherited replace the addresses of the settings, for good. Whether transfers stay on them is as
 the section says.
 """
@@ -88,7 +91,7 @@ class RequestPorts:
             self.all = after
             return Change(before, after, (), ())
         there = dict(before)
-        wanted = dict.fromkeys(places(network))
+        wanted = dict.fromkeys(place.numbered() for place in places(network))
         retired = dict(self._retired)
         staying = [(place, there[place]) for place in wanted if place in there]
         back = [(place, retired[place]) for place in wanted if place in retired and place not in there]
