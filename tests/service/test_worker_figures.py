@@ -141,3 +141,12 @@ def test_a_message_that_is_not_known(start: Start, reactor: Reactor) -> None:
     """One of another version's, perhaps."""
     start()
     reactor.processes[0].protocol.childDataReceived(REPLIES, json.dumps({"new": 1}).encode() + b"\n")
+
+
+def test_what_the_daemon_uses_itself(start: Start, reactor: Reactor) -> None:
+    """It is in the figures, and does not add up from one scrape to the next, not even while there is no worker."""
+    service = start()
+    for process in list(reactor.processes):
+        process.dies(9)
+    before, after = (service.totals().get(families.MOST_DESCRIPTORS) for _ in range(2))
+    assert before == after > 0

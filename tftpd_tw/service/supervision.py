@@ -177,7 +177,9 @@ class WorkersService(Service):
 
     def totals(self) -> Totals:
         """The figures of all workers, those that are gone included, and what this process uses."""
-        totals = sum((process.totals for process in self._processes()), self._past)
+        totals = self._past.copy()
+        for process in self._processes():
+            totals.add(process.totals)
         add_process(totals)
         return totals
 
