@@ -8,9 +8,14 @@ import pytest
 from twisted.logger import globalLogPublisher
 from worker_kit import Events, Reactor, Start
 
+from tftpd_tw.backends.memory import MemoryBackend
+from tftpd_tw.net.serving import Terms
+from tftpd_tw.protocol.options import Policy
 from tftpd_tw.service.configuration import Configuration, Filesystem, Network, Performance
 from tftpd_tw.service.supervision import WorkersService
 from tftpd_tw.service.value_types import Folder, Host, Port, Workers
+from tftpd_tw.telemetry.transfer_log import TransferLog
+from tftpd_tw.testing import MemoryNetwork, RawPeer
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "clients"))
 
@@ -60,3 +65,21 @@ def start(reactor: Reactor, configuration: Configuration) -> Iterator[Start]:
                 if not process.over:
                     process.dies()
             assert stopped.called
+
+
+@pytest.fixture
+def network() -> MemoryNetwork:
+    """A server with one file, whose transfers are logged."""
+    network = MemoryNetwork()
+    network.serve(
+        MemoryBackend({b"file": b"x" * 1000}, writable=True),
+        Terms(Policy(max_blksize=1428)),
+        observers=[TransferLog()],
+    )
+    return network
+
+
+@pytest.fixture
+def peer(network: MemoryNetwork) -> RawPeer:
+    """A client of literal packets."""
+    return network.host("192.0.2.100").raw()

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 from worker_kit import Reactor
 
 from tftpd_tw.service.apart import PATIENCE, run_apart
@@ -54,8 +55,9 @@ def test_a_server_that_is_dead(server: Server, reactor: Reactor) -> None:
     assert server.results == []
     reactor.advance(0.1)
     [failure] = server.results
-    assert failure.check(OpenError)  # type: ignore[attr-defined]
-    assert "did not come within 30 seconds" in failure.value.text  # type: ignore[attr-defined]
+    assert isinstance(failure, Failure)
+    assert isinstance(failure.value, OpenError)
+    assert "did not come within 30 seconds" in failure.value.text
     server.alive.set()
     reactor.listen()
     assert server.unclaimed == ["answer"]

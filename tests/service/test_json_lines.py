@@ -10,12 +10,8 @@ from typing import Any
 import pytest
 from twisted.logger import LogEvent, Logger, globalLogPublisher
 
-from tftpd_tw.backends.memory import MemoryBackend
-from tftpd_tw.net.serving import Terms
-from tftpd_tw.protocol.options import Policy
 from tftpd_tw.service.messages import pack_event, unpack_event
 from tftpd_tw.telemetry.json_lines import json_line
-from tftpd_tw.telemetry.transfer_log import TransferLog
 from tftpd_tw.testing import MemoryNetwork, RawPeer
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "records.md").read_text()
@@ -33,21 +29,6 @@ def events() -> Iterator[list[LogEvent]]:
     globalLogPublisher.addObserver(observe)
     yield events
     globalLogPublisher.removeObserver(observe)
-
-
-@pytest.fixture
-def network() -> MemoryNetwork:
-    """A server with one file, whose transfers are logged."""
-    network = MemoryNetwork()
-    network.records = TransferLog()  # type: ignore[assignment]
-    network.serve(MemoryBackend({b"file": b"x" * 1000}, writable=True), Terms(Policy(max_blksize=1428)))
-    return network
-
-
-@pytest.fixture
-def peer(network: MemoryNetwork) -> RawPeer:
-    """A client of literal packets."""
-    return network.host("192.0.2.100").raw()
 
 
 def written(event: LogEvent) -> Any:

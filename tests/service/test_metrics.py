@@ -34,17 +34,23 @@ Samples = dict[str, float]
 
 @pytest.fixture
 def network() -> MemoryNetwork:
-    """A network whose server is counted."""
-    network = MemoryNetwork()
-    network.records = Accounting(network.clock)  # type: ignore[assignment]
-    network.serve(MemoryBackend({b"file": b"x" * 1000}, writable=True))
-    return network
+    """One on which a server is counted, by those who ask for the accounting."""
+    return MemoryNetwork()
 
 
 @pytest.fixture
-def get(network: MemoryNetwork) -> Callable[..., DummyRequest]:
+def accounting(network: MemoryNetwork) -> Accounting:
+    """The figures of its server."""
+    accounting = Accounting(network.clock)
+    backend = MemoryBackend({b"file": b"x" * 1000}, writable=True)
+    network.serve(backend, observers=[accounting])
+    return accounting
+
+
+@pytest.fixture
+def get(accounting: Accounting) -> Callable[..., DummyRequest]:
     """A GET, answered by the site."""
-    site = make_site(TransferCollector(network.records))  # type: ignore[arg-type]
+    site = make_site(TransferCollector(accounting))
 
     def get(path: bytes, accept: str = "text/plain") -> DummyRequest:
         request = DummyRequest([path])
@@ -220,9 +226,9 @@ def test_ill_health() -> None:
     assert (request.responseCode, request.written) == (503, [b"nobody serves\n"])
 
 
-def test_only_the_head(network: MemoryNetwork) -> None:
+def test_only_the_head(accounting: Accounting) -> None:
     """HEAD is answered like GET, without the page, and without a line in the log."""
-    site = make_site(TransferCollector(network.records))  # type: ignore[arg-type]
+    site = make_site(TransferCollector(accounting))
     events: list[object] = []
     globalLogPublisher.addObserver(events.append)
     try:
@@ -260,7 +266,7 @@ def test_the_workers() -> None:
     assert families == {"tftp_workers": 3, "tftp_workers_unresponsive": 1, "tftp_worker_restarts": 5}
 
 
-def test_figures_that_have_to_be_fetched(network: MemoryNetwork) -> None:
+def test_figures_that_have_to_be_fetched(accounting: Accounting) -> None:
     """The page waits for them, and does not mind a client that does not."""
     waiting: list[Deferred[None]] = []
 
@@ -268,7 +274,7 @@ def test_figures_that_have_to_be_fetched(network: MemoryNetwork) -> None:
         waiting.append(Deferred())
         return waiting[-1]
 
-    site = make_site(TransferCollector(network.records), refresh=refresh)  # type: ignore[arg-type]
+    site = make_site(TransferCollector(accounting), refresh=refresh)
     page = site.resource.getChildWithDefault(b"metrics", None)
     patient, impatient = DummyRequest([b"metrics"]), DummyRequest([b"metrics"])
     for request in (patient, impatient):

@@ -7,10 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from twisted.logger import LogEvent, LogLevel, globalLogPublisher, textFileLogObserver
 
-from tftpd_tw.backends.memory import MemoryBackend
 from tftpd_tw.interfaces import Address
-from tftpd_tw.net.serving import Terms
-from tftpd_tw.protocol.options import Policy
 from tftpd_tw.service.messages import pack_event
 from tftpd_tw.telemetry.transfer_log import TransferLog
 from tftpd_tw.testing import MemoryNetwork, RawPeer
@@ -26,21 +23,6 @@ def written() -> Iterator[Written]:
     globalLogPublisher.addObserver(observer)
     yield lambda: [line.partition("] ")[2] for line in text.getvalue().splitlines() if "transfers#" in line]
     globalLogPublisher.removeObserver(observer)
-
-
-@pytest.fixture
-def network(monkeypatch: pytest.MonkeyPatch) -> MemoryNetwork:
-    """A server with one file, whose transfers are logged."""
-    network = MemoryNetwork()
-    network.records = TransferLog()  # type: ignore[assignment]
-    network.serve(MemoryBackend({b"file": b"x" * 1000}, writable=True), Terms(Policy(max_blksize=1428)))
-    return network
-
-
-@pytest.fixture
-def peer(network: MemoryNetwork) -> RawPeer:
-    """A client of literal packets."""
-    return network.host("192.0.2.100").raw()
 
 
 def test_a_download_is_one_line(network: MemoryNetwork, written: Written) -> None:

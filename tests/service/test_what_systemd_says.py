@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -47,16 +47,16 @@ class Reactor(Clock):
 
     def __init__(self) -> None:
         super().__init__()
-        self.starting: list[object] = []
+        self.starting: list[Callable[[], object]] = []
 
-    def callWhenRunning(self, function: object) -> None:  # noqa: N802
+    def callWhenRunning(self, function: Callable[[], object]) -> None:  # noqa: N802
         """Keep it."""
         self.starting.append(function)
 
     def start(self) -> None:
         """Run."""
         for function in self.starting:
-            function()  # type: ignore[operator]
+            function()
 
 
 _taken: list[Systemd] = []

@@ -31,7 +31,7 @@ from tftpd_tw.service.messages import (
     unpack_event,
 )
 from tftpd_tw.service.opening import OpenError, Place, open_request_sockets, places
-from tftpd_tw.service.value_types import BlockSize, DrainTime, Engine, Folder
+from tftpd_tw.service.value_types import BlockSize, DrainTime, Engine, Folder, Host, Port
 from tftpd_tw.service.worker import Worker
 from tftpd_tw.telemetry import families
 from tftpd_tw.telemetry.totals import Totals
@@ -74,7 +74,7 @@ class WorkerCase(TestCase):
         self.pipe.loseConnection = lambda: self.worker.connectionLost(Failure(Exception()))  # type: ignore[method-assign]
         self.worker.makeConnection(self.pipe)
         self.configuration = Configuration(
-            network=Network(("127.0.0.1",), 0, True),  # type: ignore[arg-type]
+            network=Network((Host("127.0.0.1"),), Port(0), True),
             filesystem=Filesystem(Folder(str(self.root))),
             performance=Performance(engine=self.engine),
         )

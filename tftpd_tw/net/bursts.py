@@ -7,7 +7,17 @@ from collections.abc import Sequence
 from tftpd_tw.net.engine import SocketAddress
 from tftpd_tw.net.sockets import PENDING_ERRORS, SEGMENTATION_ERRORS, Control, name_of, segment_control
 from tftpd_tw.protocol.lifecycle import Burst
-from tftpd_tw.protocol.packets import HEADER_SIZE
+from tftpd_tw.protocol.packets import HEADER_SIZE, Opcode, header
+
+
+def queued(waiting: list[Burst], newer: list[Burst]) -> list[Burst]:
+    """What is still to be sent of bursts that wait and ``newer`` ones: both, where those go on with the next
+    block, since a window's content may come in parts. Otherwise they start where the peer is, and older ones are
+    loss.
+    """
+    last = waiting[-1][-2:][0]
+    follows = newer[0][0] == header(Opcode.DATA.value, int.from_bytes(last[2:HEADER_SIZE], "big") + 1 & 0xFFFF)
+    return waiting + newer if follows else newer
 
 
 class BurstSender(ABC):

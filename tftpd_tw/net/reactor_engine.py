@@ -9,7 +9,6 @@ import socket
 from typing import Any
 
 from twisted.internet.interfaces import IReactorTime, IReadDescriptor, IWriteDescriptor
-from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from tftpd_tw.interfaces import Address
@@ -35,12 +34,12 @@ from tftpd_tw.net.sockets import (
     name_of,
     unreachable_peers,
 )
-from tftpd_tw.net.watcher import PACKETS_PER_TURN, Watcher
+from tftpd_tw.net.watcher import PACKETS_PER_TURN, WatchedSocket, Watcher
 from tftpd_tw.protocol.packets import MAX_REQUEST
 
 
 @implementer(IReadDescriptor, IWriteDescriptor, ISessionSocket)
-class SessionSocket(BurstSender):
+class SessionSocket(WatchedSocket, BurstSender):
     """The socket of a transfer that has a port of its own, on a reactor."""
 
     __slots__ = ("_count", "_handler", "_size", "_waiting", "_watcher")
@@ -68,10 +67,6 @@ class SessionSocket(BurstSender):
                 coalesce(self._socket)
             except OSError as error:
                 self.fallback = name_of(error)
-
-    def fileno(self) -> int:
-        """The descriptor, or -1 when closed."""
-        return self._socket.fileno()
 
     def receive(self) -> None:
         """Hand packets to the session."""
@@ -138,19 +133,6 @@ class SessionSocket(BurstSender):
         self._waiting = False
         self._watcher.removeWriter(self)
         self._handler.resume_sending()
-
-    def connectionLost(self, reason: Failure) -> None:
-        """The reactor saw an error on the descriptor, which may be an ICMP message, or is stopping."""
-        if self._socket.fileno() >= 0:
-            self.read_errors()
-        if self._socket.fileno() >= 0 and self._watcher.running:
-            self._watcher.addReader(self)
-            if self._waiting:
-                self._watcher.addWriter(self)
-
-    def logPrefix(self) -> str:
-        """A name for the log."""
-        return "tftp"
 
     def wait_writable(self) -> None:
         """Call the handler once there is room."""

@@ -24,7 +24,6 @@ from collections import deque
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReadDescriptor, IWriteDescriptor
-from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from tftpd_tw.interfaces import Address
@@ -45,7 +44,7 @@ from tftpd_tw.net.sockets import (
     source_control,
     unreachable_peers,
 )
-from tftpd_tw.net.watcher import PACKETS_PER_TURN, Watcher
+from tftpd_tw.net.watcher import PACKETS_PER_TURN, WatchedSocket, Watcher
 from tftpd_tw.protocol.lifecycle import Burst
 from tftpd_tw.protocol.packets import MAX_REQUEST, Opcode
 
@@ -56,7 +55,7 @@ _REQUESTS = frozenset({b"\0%c" % Opcode.RRQ, b"\0%c" % Opcode.WRQ})
 
 
 @implementer(IReadDescriptor, IWriteDescriptor, IRequestSocket)
-class RequestSocket:
+class RequestSocket(WatchedSocket):
     """A request port on a reactor."""
 
     def __init__(
@@ -78,10 +77,6 @@ class RequestSocket:
         if single_port:
             self._carry()
         watcher.addReader(self)
-
-    def fileno(self) -> int:
-        """The descriptor, or -1 when closed."""
-        return self._socket.fileno()
 
     def doRead(self) -> None:
         """Hand over what has come."""
@@ -157,18 +152,6 @@ class RequestSocket:
         for raw in unreachable_peers(self._socket):
             for session in list(self._sessions.get(raw, {}).values()):
                 session.handler.unreachable(session.peer)
-
-    def connectionLost(self, reason: Failure) -> None:
-        """The reactor saw an error on the descriptor, or is stopping."""
-        self.read_errors()
-        if self._socket.fileno() >= 0 and self._watcher.running:
-            self._watcher.addReader(self)
-            if self._waiting:
-                self._watcher.addWriter(self)
-
-    def logPrefix(self) -> str:
-        """A name for the log."""
-        return "tftp"
 
     # Answers from this port
 

@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from tftpd_tw.interfaces import Address, Buffer, IReader, IWriter
+from tftpd_tw.net.bursts import queued
 from tftpd_tw.net.content import as_error, pending, release
 from tftpd_tw.net.engine import (
     IAnswers,
@@ -27,7 +28,7 @@ from tftpd_tw.protocol.errors import TFTPError, UnknownTID
 from tftpd_tw.protocol.events import Ended, Read, Write
 from tftpd_tw.protocol.lifecycle import Burst, Machine, State
 from tftpd_tw.protocol.opening import Asking, Proceed
-from tftpd_tw.protocol.packets import HEADER_SIZE, MAX_REQUEST, Opcode, encode_failure, header
+from tftpd_tw.protocol.packets import HEADER_SIZE, MAX_REQUEST, Opcode, encode_failure
 from tftpd_tw.protocol.receiving import Receiver
 from tftpd_tw.protocol.sending import Sender
 
@@ -42,16 +43,6 @@ TICK = 1e-6
 
 SHORT_PACKET = 256
 """Bytes that are read of an ACK or an ERROR; a longer text is cut, and a larger buffer would cost 0.4 us."""
-
-
-def queued(waiting: list[Burst], newer: list[Burst]) -> list[Burst]:
-    """What is still to be sent of bursts that wait and ``newer`` ones: both, where those go on with the next
-    block, since a window's content may come in parts. Otherwise they start where the peer is, and older ones are
-    loss.
-    """
-    last = waiting[-1][-2:][0]
-    follows = newer[0][0] == header(Opcode.DATA.value, int.from_bytes(last[2:HEADER_SIZE], "big") + 1 & 0xFFFF)
-    return waiting + newer if follows else newer
 
 
 @implementer(ISessionHandler)

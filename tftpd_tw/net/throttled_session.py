@@ -12,8 +12,9 @@ from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from tftpd_tw.net.bursts import queued
 from tftpd_tw.net.engine import SocketAddress
-from tftpd_tw.net.session import Session, queued
+from tftpd_tw.net.session import Session
 from tftpd_tw.policy.rates import Throttle
 from tftpd_tw.protocol.lifecycle import Burst, State
 from tftpd_tw.protocol.packets import HEADER_SIZE, Opcode, header

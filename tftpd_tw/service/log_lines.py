@@ -51,7 +51,11 @@ class LogLines:
         return level is None or level >= self._least
 
     def begin_with(self, beginner: LogBeginner) -> None:
-        """Be around what ``beginner`` is told to log to."""
+        """Be around what ``beginner`` is told to log to.
+
+        It is twistd that tells it, with an observer for where its options say; to replace the method is the one
+        place to put something around whichever that is.
+        """
         begin = beginner.beginLoggingTo
 
         def begin_logging_to(observers: Iterable[ILogObserver], *arguments: Any, **options: Any) -> None:

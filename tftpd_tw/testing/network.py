@@ -1,12 +1,13 @@
 """A network in memory with a server and a client on it, and how time passes there."""
 
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from attrs import define, field
 from twisted.internet.defer import Deferred
 
 from tftpd_tw.backends.memory import BytesReader, BytesWriter
-from tftpd_tw.interfaces import IBackend
+from tftpd_tw.interfaces import IBackend, ITransferObserver
 from tftpd_tw.net.client import Client, Wishes
 from tftpd_tw.net.listener import Listener
 from tftpd_tw.net.serving import Server, Terms
@@ -37,12 +38,14 @@ class MemoryNetwork(Wire):
         *,
         answer_broadcasts: bool = False,
         single_port: bool = False,
+        observers: Sequence[ITransferObserver] = (),
         **policy: Any,
     ) -> Listener:
         """A server of ``backend`` on port 69 of :data:`~tftpd_tw.testing.addresses.SERVER`, where all stays if
-        ``single_port``; ``policy`` as in :class:`~tftpd_tw.net.serving.Server`.
+        ``single_port``; ``observers`` are told beside :attr:`records`, and ``policy`` is as in
+        :class:`~tftpd_tw.net.serving.Server`.
         """
-        server = Server(self.host(SERVER), backend, terms or Terms(), [self.records], **policy)
+        server = Server(self.host(SERVER), backend, terms or Terms(), [self.records, *observers], **policy)
         listener = Listener(server, answer_broadcasts)
         listener.listen(SERVER, 69, single_port=single_port)
         return listener
