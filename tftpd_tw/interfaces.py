@@ -74,6 +74,8 @@ class Request:
     """For a write: the size in bytes that the client announced (``tsize``), if it did. Not to be trusted."""
     broadcast: bool = False
     """The request was sent to everybody on the network: it gets content, but no ERROR if there is none."""
+    interface: int = 0
+    """The number of the network interface that it came in by; 0 if the system does not tell."""
 
 
 class IReader(Interface):

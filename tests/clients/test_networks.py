@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from lacking import need
 from namespaces import Namespaces, namespaces
-from running import IN_FOREGROUND, Daemon, ack, data, fetch_with, request, running
+from running import IN_FOREGROUND, PATIENCE, Daemon, ack, data, fetch_with, request, running
 
 CONTENT = b"0123456789abcdef" * 1000
 ENOUGH = b"\0\5\0\0\0"
@@ -211,6 +211,38 @@ def test_listeners(two_wires: Namespaces, engine: str, workers: str, tmp_path: P
         assert answered(hosts, "right", "fe80::1") == 69
         assert answered(hosts, "right", "10.2.0.1", 6969) in range(50000, 50010)
         assert answered(hosts, "left", "10.1.0.1", 6969) == 0
+
+
+PROFILES = """
+clients:
+  profiles:
+    - {name: left, interfaces: [left], refused_options: [blksize]}
+    - {name: right, interfaces: [right], block_size: 1000}
+"""
+
+
+@pytest.mark.parametrize("options", [(), ("--single-port",), ("--workers", "2")], ids=" ".join)
+def test_profiles_by_interface(two_wires: Namespaces, engine: str, options: Sequence[str], tmp_path: Path) -> None:
+    """Who comes in there is treated so, whichever address he asks."""
+    hosts = two_wires
+    hosts.run("right", "ip", "route", "add", "10.1.0.0/24", "via", "10.2.0.1")
+    with daemon_in(hosts, "server", tmp_path / "root", engine, *options, settings=PROFILES) as daemon:
+        if "--workers" in options:
+            daemon.wait_for_line(r"worker 1 \(pid \d+\) serves")
+            daemon.wait_for_line(r"worker 2 \(pid \d+\) serves")
+        assert granted(hosts, "left", "10.1.0.1") == b"\0\6tsize\x0016000\0"
+        assert granted(hosts, "right", "10.2.0.1") == b"\0\6blksize\x001000\0tsize\x0016000\0"
+        assert granted(hosts, "right", "10.1.0.1") == b"\0\6blksize\x001000\0tsize\x0016000\0"
+
+
+def granted(hosts: Namespaces, side: str, server: str) -> bytes:
+    """The OACK that a client on that side gets."""
+    with hosts.udp(side) as sock:
+        sock.settimeout(PATIENCE)
+        sock.sendto(request(1, b"file", blksize=1400, tsize=0), (server, 69))
+        packet, sender = sock.recvfrom(1000)
+        sock.sendto(ENOUGH, sender)
+        return packet
 
 
 # Link-local addresses

@@ -36,10 +36,11 @@ def test_a_good_file(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 
 def test_a_file_with_some_keys(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """It need not name the folder, which may come from the command line."""
+    """It need not name the folder, which may come from the command line; but that is said."""
     file.write_text("network: {port: 6969}\n")
     status, printed, complaints = check(capsys, str(file))
-    assert (status, complaints) == (0, "")
+    told = "filesystem.root: warning: is not set, so that nothing is served unless --root says what\n"
+    assert (status, complaints) == (0, told)
     assert "root" not in yaml.safe_load(printed)["filesystem"]
 
 
@@ -67,7 +68,7 @@ def test_a_folder_of_another_machine(file: Path, capsys: pytest.CaptureFixture[s
 
 def test_a_setting_without_effect(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A warning, and no mistake."""
-    file.write_text("filesystem:\n  quota: 1MiB\n")
+    file.write_text("filesystem:\n  quota: 1MiB\n  root: /\n")
     status, printed, complaints = check(capsys, str(file))
     assert (status, yaml.safe_load(printed)["filesystem"]["quota"]) == (0, "1MiB")
     assert complaints == (

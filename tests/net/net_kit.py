@@ -288,7 +288,13 @@ class ScriptedServer:
         network.host(SERVER).listen(SERVER, 69, self)
 
     def request_received(
-        self, datagram: bytes, peer: Address, local: Address, broadcast: bool, port: IRequestSocket
+        self,
+        datagram: bytes,
+        peer: Address,
+        local: Address,
+        broadcast: bool,
+        port: IRequestSocket,
+        interface: int,
     ) -> None:
         """Answer as told."""
         self.requests.append(datagram)

@@ -15,14 +15,18 @@ from tftpd_tw.net.neighbours import Neighbour, Neighbours, find_neighbour
 from tftpd_tw.policy.client_names import ClientNames
 from tftpd_tw.protocol.packets import Mode
 
-REQUEST = Request(Direction.READ, b"f", Mode.OCTET, (), Address("192.0.2.9", 2000), Address("192.0.2.1", 69))
+REQUEST = Request(
+    Direction.READ, b"f", Mode.OCTET, (), Address("192.0.2.9", 2000), Address("192.0.2.1", 69), interface=1
+)
 
 NETWORK = """
 ip link add left type veth peer name right
 ip link set left up
+ip link set right up
 ip address add 192.0.2.1/24 dev left
 ip address add 198.51.100.1 peer 198.51.100.2 dev right
 ip address add 2001:db8::1/64 dev left nodad
+ip -6 route add fe80::/64 dev right metric 1
 ip neighbour add 192.0.2.9 lladdr 52:54:00:00:00:01 dev left
 ip neighbour add 2001:db8::9 lladdr 52:54:00:00:00:02 dev left
 ip neighbour add fe80::9 lladdr 52:54:00:00:00:03 dev left
@@ -35,33 +39,35 @@ exec "$@"
 SCRIPT = """
 import socket, sys
 from tftpd_tw.interfaces import Address
-from tftpd_tw.net.neighbours import find_neighbour
+from tftpd_tw.net.neighbours import find_neighbour, interface_towards
+from tftpd_tw.net.sockets import interface_name
 for line in sys.stdin:
-    client, client_scope, local, local_scope = line.split(",")
-    scope = lambda name: socket.if_nametoindex(name.strip()) if name.strip() else 0
-    found = find_neighbour(Address(client, 1, scope(client_scope)), Address(local, 69, scope(local_scope)))
-    print(found.mac.hex() if found.mac else None, found.interface)
+    client, interface = line.split()
+    found = find_neighbour(Address(client, 1), socket.if_nametoindex(interface))
+    towards = interface_name(interface_towards(client))
+    print(found.mac.hex() if found.mac else None, found.interface, towards)
 """
 
 CLIENTS = {
-    "192.0.2.9,,192.0.2.1,": "525400000001 left",
-    "2001:db8::9,,2001:db8::1,": "525400000002 left",
-    "fe80::9,left,fe80::1,left": "525400000003 left",
-    "fe80::9,right,fe80::1,right": "525400000004 right",
-    "fe80::9,right,,": "525400000004 right",
-    "192.0.2.8,,192.0.2.1,": "None left",
-    "192.0.2.7,,192.0.2.1,": "None left",
-    "192.0.2.6,,192.0.2.1,": "None left",
-    "203.0.113.7,,192.0.2.1,": "None left",
-    "192.0.2.9,,198.51.100.1,": "None right",
-    "192.0.2.9,,198.51.100.2,": "None None",
-    "192.0.2.9,,,": "None None",
+    "192.0.2.9 left": "525400000001 left left",
+    "2001:db8::9 left": "525400000002 left left",
+    "fe80::9 left": "525400000003 left right",
+    "fe80::9 right": "525400000004 right right",
+    "192.0.2.8 left": "None left left",
+    "192.0.2.7 left": "None left left",
+    "192.0.2.6 left": "None left left",
+    "203.0.113.7 left": "None left None",
+    "192.0.2.9 right": "None right left",
+    "198.51.100.2 right": "None right right",
+    "2001:db8:1::9 left": "None left None",
 }
-"""Client and local address, each with its interface if it is link-local: hardware address and interface."""
+"""Client, and the interface that it comes in by: hardware address, interface, and where packets to it go."""
 
 
 def test_the_kernel_is_asked():
-    """Hardware address and interface, of both families, on the right wire, and neither where it is not known."""
+    """Hardware address and interface, of both families, on the right wire; none where it is not known; and the
+    route.
+    """
     try:
         done = subprocess.run(
             ["unshare", "--net", "sh", "-ec", NETWORK, "sh", sys.executable, "-c", SCRIPT],
@@ -80,15 +86,15 @@ def test_the_kernel_is_asked():
 
 def test_an_interface_that_has_gone():
     """Nothing is known of it, and that is no failure."""
-    client = Address("fe80::9", 1, 0x7FFFFFF0)
-    assert find_neighbour(client, Address("fe80::1", 69, client.scope)) == Neighbour(None, None)
+    assert find_neighbour(REQUEST.client, 0x7FFFFFF0) == Neighbour(None, None)
+    assert find_neighbour(REQUEST.client, 0) == Neighbour(None, None)
 
 
 def test_without_netlink(monkeypatch):
     """Where there is none, that is said."""
     monkeypatch.delattr(socket, "AF_NETLINK")
     with pytest.raises(OSError, match="no netlink"):
-        find_neighbour(REQUEST.client, REQUEST.local)
+        find_neighbour(REQUEST.client, 1)
 
 
 def identified(neighbours):
@@ -102,25 +108,25 @@ def test_what_a_client_is_called():
     """The hardware address is written as PXELINUX does; the kernel is asked for the client of the request."""
     asked = []
 
-    def find(client, local):
-        asked.append((client, local))
+    def find(client, interface):
+        asked.append((client, interface))
         return Neighbour(bytes.fromhex("5254000000AB"), "eth0")
 
     names = identified(Neighbours(maybeDeferred, find))
     assert names == ClientNames(b"192.0.2.9", b"C0000209", b"52-54-00-00-00-ab", b"eth0")
-    assert asked == [(REQUEST.client, REQUEST.local)]
+    assert asked == [(REQUEST.client, 1)]
 
 
 def test_what_is_not_known():
     """Who is not known has an address all the same."""
-    names = identified(Neighbours(maybeDeferred, lambda client, local: Neighbour(None, None)))
+    names = identified(Neighbours(maybeDeferred, lambda client, interface: Neighbour(None, None)))
     assert names == ClientNames(b"192.0.2.9", b"C0000209")
 
 
 def test_a_kernel_that_refuses():
     """Clients are served as far as their addresses go; the operator is told once what to do."""
 
-    def find(client, local):
+    def find(client, interface):
         raise PermissionError(1, "Operation not permitted")
 
     neighbours = Neighbours(maybeDeferred, find)

@@ -8,6 +8,7 @@ from tftpd_tw.backends.names import normalise
 from tftpd_tw.interfaces import Address, Outcome
 from tftpd_tw.net.client import Client
 from tftpd_tw.net.serving import Terms
+from tftpd_tw.net.sockets import interface_name
 from tftpd_tw.policy.access import Action, Authorizer, Restrictions, Rule
 from tftpd_tw.policy.addresses import Networks
 from tftpd_tw.policy.endurance import PERIOD, Endurance
@@ -329,7 +330,7 @@ def test_one_broken_rom_is_cured():
     """It gets no blksize and no windows, by its network or by the name that it asks for; the others get all."""
     lab = Profile("lab", clients=Networks([CLIENT]), refused=frozenset({b"blksize"}), window_size=1)
     old = Profile("old", paths=Globs.compile([b"k.key"]), refused=ALL_OPTIONS)
-    profiles, general = Profiles([lab, old], normalise), Terms()
+    profiles, general = Profiles([lab, old], normalise, interface_name), Terms()
     terms = {
         profile: Terms(profile.policy(general.policy), profile.patience(general.patience))
         for profile in (lab, old)
@@ -345,7 +346,7 @@ def test_one_broken_rom_is_cured():
 def test_patience_of_a_profile():
     """C063: a client that is slow by nature is waited for longer, also before the backend has answered."""
     slow = Profile("slow", clients=Networks([CLIENT]), timeout=20.0)
-    profiles = Profiles([slow], normalise)
+    profiles = Profiles([slow], normalise, interface_name)
 
     def terms_for(request):
         profile = profiles.find(request)

@@ -622,8 +622,9 @@ def test_ending_all_at_once():
     world.ask(rrq())
     results = []
     world.listener.drain(10.0).addCallback(results.append)
-    world.listener.end_all()
+    world.listener.end_all("no time")
     assert results == [None]
+    assert world.network.records.ended[0].detail == "no time"
     assert world.quiet(0.05) == "E0"
     world.assert_nothing_left()
 

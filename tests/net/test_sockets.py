@@ -39,14 +39,16 @@ class Handler:
 
     def __init__(self, closes=False):
         self.requests, self.packets, self.batches, self.gone = [], [], [], []
+        self.interfaces = []
         self.wanted = 0
         self.resumed = 0
         self.socket = None
         self.closes = closes
 
     def request_received(self, *request):
-        """A request; the port that it came to is the last of it."""
-        self.requests.append(request[:-1])
+        """A request; the port that it came to, and the interface, are the last of it."""
+        self.requests.append(request[:-2])
+        self.interfaces.append(request[-1])
         if self.closes:
             self.socket.close()
 
@@ -151,21 +153,37 @@ def pktinfo6(host, interface):
 BOUND = Address("::", 69)
 
 CONTROLS = {
-    "C037 multicast": (pktinfo6("ff02::1", 2), Address("", 69), True),
-    "C154 link-local, whoever asks": (pktinfo6("fe80::1", 2), Address("fe80::1", 69, 2), False),
-    "global": (pktinfo6("2001:db8::1", 2), Address("2001:db8::1", 69), False),
-    "C155 mapped": (pktinfo6("::ffff:192.0.2.1", 2), Address("192.0.2.1", 69), False),
-    "nothing known": ((), BOUND, False),
-    "something else": (((1, 2, b"x"),), BOUND, False),
+    "C037 multicast": (pktinfo6("ff02::1", 2), (Address("", 69), True, 2)),
+    "C154 link-local, whoever asks": (pktinfo6("fe80::1", 2), (Address("fe80::1", 69, 2), False, 2)),
+    "global": (pktinfo6("2001:db8::1", 3), (Address("2001:db8::1", 69), False, 3)),
+    "C155 mapped": (pktinfo6("::ffff:192.0.2.1", 2), (Address("192.0.2.1", 69), False, 2)),
+    "nothing known": ((), (BOUND, False, 0)),
+    "something else": (((1, 2, b"x"),), (BOUND, False, 0)),
 }
 
 
-@pytest.mark.parametrize(("control", "local", "broadcast"), CONTROLS.values(), ids=CONTROLS)
-def test_asked_address_of_control_messages(control, local, broadcast):
-    """Control messages that loopback cannot make are read too: multicast, link-local, none at all (C037, C154,
-    C155).
-    """
-    assert sockets.asked_address(control, BOUND) == (local, broadcast)
+@pytest.mark.parametrize(("control", "known"), CONTROLS.values(), ids=CONTROLS)
+def test_what_control_messages_tell(control, known):
+    """Those that loopback cannot make are read too: multicast, link-local, none at all (C037, C154, C155)."""
+    assert sockets.arrival(control, BOUND) == known
+
+
+@pytest.mark.parametrize("bound", ["127.0.0.1", "0.0.0.0", "::", "::1"])
+def test_the_interface_that_a_request_came_in_by(reactor, bound):
+    """It is known, by its number."""
+    handler = Handler()
+    port = reactor.engine.listen(bound, 0, handler).address.port
+    asked = "::1" if bound == "::1" else "127.0.0.1"
+    with plain_socket(asked) as client:
+        client.sendto(b"\0\1", (asked, port))
+        reactor.run_until(lambda: handler.requests)
+    assert [sockets.interface_name(number) for number in handler.interfaces] == ["lo"]
+
+
+def test_an_interface_that_is_not_there():
+    """It has no name."""
+    assert sockets.interface_name(0) is None
+    assert sockets.interface_name(0x7FFFFFF0) is None
 
 
 ADDRESSES = {

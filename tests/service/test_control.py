@@ -2,6 +2,7 @@
 
 import os
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from twisted.trial.unittest import TestCase
 from worker_kit import Events, lines
 
 from tftpd_tw import cli
+from tftpd_tw.protocol.text import escaped
 from tftpd_tw.service import control
 from tftpd_tw.service.control import MOST_PROBLEMS, ControlService, Peer, daemons
 from tftpd_tw.service.reloading import Outcome
@@ -48,11 +50,12 @@ def listening() -> Iterator[socket.socket]:
 
 def test_several(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """One has to be chosen; and one that is not there is none."""
-    monkeypatch.setattr(control, "daemons", lambda: [12, 4711])
+    ours, none = os.getpid(), (1 << 22) + 1
+    monkeypatch.setattr(control, "daemons", lambda: [ours, none])
     assert cli.main(["reload"]) == 1
-    assert (
-        capsys.readouterr().err == "tftpd-tw reload: there are several daemons; choose one with --pid: 12, 4711\n"
-    )
+    first, *lines = capsys.readouterr().err.splitlines()
+    assert first == "tftpd-tw reload: there are several daemons; choose one with --pid:"
+    assert lines == [f"  {ours}  {escaped(' '.join(sys.orig_argv).encode())}", f"  {none}  "]
     assert cli.main(["reload", "--pid", "1"]) == 1
     assert capsys.readouterr().err == "tftpd-tw reload: process 1 is no tftpd-tw daemon\n"
 

@@ -3,6 +3,7 @@
 import os
 
 import pytest
+import yaml
 
 from tftpd_tw.backends.assembling import assemble
 from tftpd_tw.backends.directory import DirectoryBackend
@@ -123,6 +124,9 @@ def test_hostile_names(explained):
     assert all(line.isprintable() for line in lines)
 
 
+CARDS = {"here": "lo", "there": "eth7"}
+
+
 class TestCommand:
     """The command line."""
 
@@ -152,6 +156,19 @@ class TestCommand:
         (top / "hosts" / "52-54-00-00-00-ab" / "f").write_bytes(b"")
         status, lines = self.run(capsys, top, "f", "--mac", "52:54:00:00:00:AB")
         assert (status, lines[-1]) == (0, "result    /hosts/52-54-00-00-00-ab/f, 0 bytes")
+
+    def test_profiles_by_interface(self, capsys, top):
+        """The interface is that of the route to the client, or one that is given, which need not be here."""
+        profiles = [{"name": name, "interfaces": [card], "root": f"{top}/common"} for name, card in CARDS.items()]
+        (top / "settings.yaml").write_text(yaml.safe_dump({"clients": {"profiles": profiles}}))
+        settings = ("-c", f"{top}/settings.yaml")
+        told = [
+            self.run(capsys, top, "boot/bcd", *settings, *arguments)[1]
+            for arguments in (("--client", "127.0.0.1"), ("--interface", "eth7"), ("--interface", "eth8"))
+        ]
+        found = ["result    /common/boot/bcd, 5 bytes"]
+        assert told[:2] == [["profile   here", *found], ["profile   there", *found]]
+        assert told[2][0] == "profile   none fits"
 
     def test_an_ipv4_address_in_ipv6_clothes(self, capsys, top):
         """It is the IPv4 address, for folders and for rules (C155)."""

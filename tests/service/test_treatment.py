@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -522,6 +523,21 @@ def test_profiles(serve: Serve, settings: dict[str, Any], expected: str) -> None
     one = serve(clients=profile(**settings))
     one.file("root/f", "f")
     assert said(one.peer(OTHER).ask(request(1, "f", **ASKED))) == expected
+
+
+def test_a_profile_by_interface(serve: Serve) -> None:
+    """The terms and the root are those of the interface that the request came in by."""
+    (serve().top / "inside").mkdir()
+    one = serve(clients=profile(interfaces=["lo"], root="TOP/inside", refused_options=["all"]))
+    one.file("root/f", "outside")
+    one.file("inside/f", "inside")
+    lo = socket.if_nametoindex("lo")
+    for interface, expected in ((lo, "inside"), (0, "tsize 7"), (0x7FFFFFF0, "tsize 7")):
+        peer = one.peer()
+        one.listener.request_received(
+            request(1, "f", tsize=0), peer.socket.address, Address(SERVER, 69), False, None, interface
+        )
+        assert said(peer.wait(0.05, 0)) == expected
 
 
 def test_the_root_of_a_profile(serve: Serve) -> None:

@@ -50,6 +50,8 @@ def run(options: argparse.Namespace, _: list[str]) -> int:
         print(error, file=sys.stderr)  # noqa: T201
         return 1
     warnings = list(without_effect(configuration))
+    if not configuration.filesystem.root:
+        warnings.append((("filesystem", "root"), "is not set, so that nothing is served unless --root says what"))
     for path, base in named_folders(configuration):
         if not os.path.isdir(base):
             warnings.append((path, f"there is no folder {base} on this machine"))

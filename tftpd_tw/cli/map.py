@@ -13,8 +13,10 @@ from twisted.internet.task import Clock
 from tftpd_tw.backends.chaining import Identify
 from tftpd_tw.backends.uploading import UploadPolicy
 from tftpd_tw.interfaces import Address, Direction, Request
-from tftpd_tw.net.neighbours import Neighbours
+from tftpd_tw.net.neighbours import Neighbours, interface_towards
+from tftpd_tw.net.sockets import interface_name
 from tftpd_tw.policy.client_names import ClientNames, Tree
+from tftpd_tw.policy.profiles import InterfaceName
 from tftpd_tw.protocol.packets import Mode
 from tftpd_tw.service.config_file import ConfigurationError
 from tftpd_tw.service.config_reader import DEFAULT_FILE, Sources
@@ -39,7 +41,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--write", action="store_true", help="it uploads a file; without this it reads one")
     parser.add_argument("--mac", type=_mac, help="its hardware address, instead of what the kernel knows")
     parser.add_argument(
-        "--interface", type=os.fsencode, help="the network interface whose address it asks, likewise"
+        "--interface", type=os.fsencode, help="the network interface that its request comes in by, likewise"
     )
     parser.add_argument("-c", "--config", metavar="FILE", help=f"the settings [default: {DEFAULT_FILE}, if there]")
     parser.add_argument(
@@ -55,8 +57,16 @@ def run(options: argparse.Namespace, _: list[str]) -> int:
     configuration = _configuration(options)
     direction = Direction.WRITE if options.write else Direction.READ
     client = Address(options.client, 0)
-    request = Request(direction, os.fsencode(options.name), Mode.OCTET, (), client, local_address(client))
-    folders = Folders(configuration, at_once, Clock(), {}, _identify(options))
+    request = Request(
+        direction,
+        os.fsencode(options.name),
+        Mode.OCTET,
+        (),
+        client,
+        local_address(client),
+        interface=_interface_towards(client),
+    )
+    folders = Folders(configuration, at_once, Clock(), {}, _identify(options), _interface_name(options))
     try:
         explanation = explain(folders.backend, request, make_authorizer(configuration))
     finally:
@@ -99,6 +109,21 @@ def local_address(client: Address) -> Address:
         except OSError:
             return Address("::1" if family is socket.AF_INET6 else "127.0.0.1", TFTP_PORT)
         return Address(sock.getsockname()[0], TFTP_PORT)
+
+
+def _interface_towards(client: Address) -> int:
+    """The number of the interface that the request of ``client`` comes in by, as the routes have it; 0 if nobody
+    can tell.
+    """
+    try:
+        return interface_towards(client.host)
+    except OSError:
+        return 0
+
+
+def _interface_name(options: argparse.Namespace) -> InterfaceName:
+    given = options.interface
+    return interface_name if given is None else lambda _: os.fsdecode(given)
 
 
 def _identify(options: argparse.Namespace) -> Identify:

@@ -4,8 +4,10 @@ import argparse
 import json
 import socket
 import sys
+from pathlib import Path
 from typing import Any
 
+from tftpd_tw.protocol.text import escaped
 from tftpd_tw.service import control
 from tftpd_tw.service.reloading import Outcome
 
@@ -55,8 +57,18 @@ def _only_daemon() -> int:
     if not found:
         raise _NotFoundError("there is no daemon on this host (or in this container) that could be asked")
     if len(found) > 1:
-        raise _NotFoundError(f"there are several daemons; choose one with --pid: {', '.join(map(str, found))}")
+        named = "".join(f"\n  {pid}  {_command_line(pid)}" for pid in found)
+        raise _NotFoundError(f"there are several daemons; choose one with --pid:{named}")
     return found[0]
+
+
+def _command_line(pid: int) -> str:
+    """How it was started, which tells the one from the other."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").split(b"\0")
+    except OSError:
+        return ""
+    return escaped(b" ".join(words))
 
 
 def _ask(pid: int) -> Outcome:

@@ -40,10 +40,15 @@ class IRequestHandler(Interface):
     """Gets what arrives at a request port."""
 
     def request_received(
-        datagram: bytes, peer: Address, local: Address, broadcast: bool, port: "IRequestSocket"
+        datagram: bytes,
+        peer: Address,
+        local: Address,
+        broadcast: bool,
+        port: "IRequestSocket",
+        interface: int,
     ) -> None:
         """``local`` is the address to answer from, ``port`` where it came; ``broadcast`` says that the request was
-        sent to many.
+        sent to many; ``interface`` is the number of the one that it came in by, 0 if that is not known.
         """
 
 

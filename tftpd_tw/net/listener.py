@@ -101,6 +101,7 @@ class Listener:
         local: Address,
         broadcast: bool,
         port: IRequestSocket | None = None,
+        interface: int = 0,
     ) -> None:
         """Something arrived at a request port, or at none that could be answered from."""
         server = self._server
@@ -143,6 +144,7 @@ class Listener:
             local,
             None if reading else announced_size(packet.options),
             broadcast,
+            interface,
         )
         transfer = ServedTransfer(server, request, self._over, port)
         if server.limits is not None:
@@ -174,14 +176,14 @@ class Listener:
             return succeed(None)
         self._idle = Deferred()
         clock = self._server.engine.clock
-        timer = clock.callLater(seconds, self.end_all)
+        timer = clock.callLater(seconds, self.end_all, "the time to drain is over")
         self._idle.addCallback(lambda _: timer.cancel() if timer.active() else None)
         return self._idle
 
-    def end_all(self) -> None:
-        """End all transfers now, with an ERROR."""
+    def end_all(self, why: str) -> None:
+        """End all transfers now, with an ERROR; ``why`` is for the log."""
         for transfer in list(self._transfers):
-            transfer.fail(ServerStopping("the time to drain is over"))
+            transfer.fail(ServerStopping(why))
             transfer.abandon()
 
     def _over(self, transfer: ServedTransfer) -> None:

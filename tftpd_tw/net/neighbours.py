@@ -1,4 +1,4 @@
-"""What the kernel knows of a client: its hardware address, and the interface whose address it asked.
+"""What the kernel knows of a client: its hardware address, and the name of the interface that it came in by.
 
 The kernel is asked by netlink (rtnetlink(7)), for IPv4 and IPv6 alike: /proc/net/arp has only the one, there is no
 such file for the other, and both would be read as a whole. That takes 100 microseconds, unless somebody is setting
@@ -13,7 +13,7 @@ import errno
 import ipaddress
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from struct import Struct
 from typing import NamedTuple, cast
 
@@ -23,6 +23,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from tftpd_tw.interfaces import Address, Request, RunBlocking
+from tftpd_tw.net.sockets import interface_name
 from tftpd_tw.policy.client_names import ClientNames, names_by_address
 
 log = Logger()
@@ -30,12 +31,12 @@ log = Logger()
 _HEADER = Struct("=IHHII")  # length, type, flags, sequence, port
 _ATTRIBUTE = Struct("=HH")  # length, type
 _NEIGHBOUR = Struct("=BxxxiHBB")  # family, interface, state, flags, type
-_ADDRESS = Struct("=BBBBi")  # family, length of prefix, flags, scope, interface
-_ERROR = Struct("=i")
+_ROUTE = Struct("=BB10x")  # family, length of prefix
+_NUMBER = Struct("=i")
 
-_MESSAGE_ERROR, _MESSAGE_DONE, _GET_ADDRESS, _GET_NEIGHBOUR = 2, 3, 22, 30
-_REQUEST, _DUMP = 0x001, 0x301
-_ADDRESS_IP, _ADDRESS_LOCAL = 1, 2
+_MESSAGE_ERROR, _GET_ROUTE, _GET_NEIGHBOUR = 2, 26, 30
+_REQUEST = 0x001
+_ROUTE_TO, _ROUTE_INTERFACE = 1, 4
 _NEIGHBOUR_IP, _NEIGHBOUR_MAC = 1, 2
 _NO_ARP = 0x40  # nobody has told it, as on the loopback interface
 
@@ -50,76 +51,68 @@ class Neighbour(NamedTuple):
 NOBODY = Neighbour(None, None)
 
 
-def find_neighbour(client: Address, local: Address) -> Neighbour:
-    """What the kernel knows of ``client``, that asked ``local``. May block.
+def find_neighbour(client: Address, interface: int) -> Neighbour:
+    """What the kernel knows of ``client``, whose request came in by the ``interface`` of that number. May block.
 
     :raises OSError: the kernel cannot be asked
     """
-    if not hasattr(socket, "AF_NETLINK"):
-        raise OSError(errno.EAFNOSUPPORT, "this system has no netlink")
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0) as netlink:
-        # What was sent to a multicast address has no local one.
-        interface = local.scope or client.scope or (_interface_of(netlink, local.host) if local.host else 0)
-        if not interface:
-            return NOBODY
-        mac = _mac_of(netlink, ipaddress.ip_address(client.host).packed, interface)
-    return Neighbour(mac, _name_of(interface))
+    name = interface_name(interface)
+    if name is None:
+        return NOBODY
+    return Neighbour(_mac_of(ipaddress.ip_address(client.host).packed, interface), name)
 
 
-def _interface_of(netlink: socket.socket, host: str) -> int:
-    """The index of the interface that has the address ``host``; 0 if none has."""
-    local, found = ipaddress.ip_address(host).packed, 0
-    for body in _ask(netlink, _GET_ADDRESS, _DUMP, _ADDRESS.pack(_family(local), 0, 0, 0, 0)):
-        attributes = _attributes(body, _ADDRESS.size)
-        # On a point-to-point link the other attribute is the other end's.
-        if local == (attributes.get(_ADDRESS_LOCAL) or attributes.get(_ADDRESS_IP)):
-            found = _ADDRESS.unpack_from(body)[4]
-    return found
+def interface_towards(host: str) -> int:
+    """The number of the interface by which packets to ``host`` leave; 0 if there is no route. May block.
 
-
-def _mac_of(netlink: socket.socket, client: bytes, interface: int) -> bytes | None:
-    attribute = _ATTRIBUTE.pack(_ATTRIBUTE.size + len(client), _NEIGHBOUR_IP) + client
-    question = _NEIGHBOUR.pack(_family(client), interface, 0, 0, 0) + attribute
+    :raises OSError: the kernel cannot be asked
+    """
+    address = ipaddress.ip_address(host)
+    question = _ROUTE.pack(_family(address.packed), address.max_prefixlen) + _attribute(_ROUTE_TO, address.packed)
     try:
-        for body in _ask(netlink, _GET_NEIGHBOUR, _REQUEST, question):
-            _, _, state, _, _ = _NEIGHBOUR.unpack_from(body)
-            return None if state & _NO_ARP else _attributes(body, _NEIGHBOUR.size).get(_NEIGHBOUR_MAC)
+        answer = _ask(_GET_ROUTE, question)
+    except OSError as error:
+        if error.errno not in (errno.ENETUNREACH, errno.EHOSTUNREACH):
+            raise
+        return 0
+    number: int = _NUMBER.unpack(_attributes(answer, _ROUTE.size).get(_ROUTE_INTERFACE, bytes(4)))[0]
+    return number
+
+
+def _mac_of(client: bytes, interface: int) -> bytes | None:
+    question = _NEIGHBOUR.pack(_family(client), interface, 0, 0, 0) + _attribute(_NEIGHBOUR_IP, client)
+    try:
+        answer = _ask(_GET_NEIGHBOUR, question)
     except OSError as error:
         # No such neighbour; or the interface has just been taken away.
         if error.errno not in (errno.ENOENT, errno.ENODEV):
             raise
-    return None
-
-
-def _name_of(interface: int) -> str | None:
-    try:
-        return socket.if_indextoname(interface)
-    except OSError:
         return None
+    _, _, state, _, _ = _NEIGHBOUR.unpack_from(answer)
+    return None if state & _NO_ARP else _attributes(answer, _NEIGHBOUR.size).get(_NEIGHBOUR_MAC)
 
 
 def _family(packed: bytes) -> int:
     return socket.AF_INET if len(packed) == 4 else socket.AF_INET6
 
 
-def _ask(netlink: socket.socket, what: int, flags: int, body: bytes) -> Iterator[bytes]:
-    """The bodies of all messages that answer."""
-    netlink.send(_HEADER.pack(_HEADER.size + len(body), what, flags, 0, 0) + body)
-    while True:
-        answer = netlink.recv(1 << 18)
-        at = 0
-        while at < len(answer):
-            length, kind, _, _, _ = _HEADER.unpack_from(answer, at)
-            message = answer[at + _HEADER.size : at + length]
-            at += length + 3 & ~3
-            if kind == _MESSAGE_DONE:
-                return
-            if kind == _MESSAGE_ERROR:
-                number = -_ERROR.unpack_from(message)[0]
-                raise OSError(number, os.strerror(number))
-            yield message
-        if flags != _DUMP:
-            return
+def _ask(what: int, question: bytes) -> bytes:
+    """The body of the message that answers."""
+    if not hasattr(socket, "AF_NETLINK"):
+        raise OSError(errno.EAFNOSUPPORT, "this system has no netlink")
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0) as netlink:
+        netlink.send(_HEADER.pack(_HEADER.size + len(question), what, _REQUEST, 0, 0) + question)
+        answer = netlink.recv(1 << 16)
+    length, kind, _, _, _ = _HEADER.unpack_from(answer)
+    body = answer[_HEADER.size : length]
+    if kind == _MESSAGE_ERROR:
+        number = -_NUMBER.unpack_from(body)[0]
+        raise OSError(number, os.strerror(number))
+    return body
+
+
+def _attribute(kind: int, value: bytes) -> bytes:
+    return _ATTRIBUTE.pack(_ATTRIBUTE.size + len(value), kind) + value
 
 
 def _attributes(body: bytes, at: int) -> dict[int, bytes]:
@@ -141,7 +134,7 @@ class Neighbours:
     """
 
     def __init__(
-        self, run_blocking: RunBlocking, find: Callable[[Address, Address], Neighbour] = find_neighbour
+        self, run_blocking: RunBlocking, find: Callable[[Address, int], Neighbour] = find_neighbour
     ) -> None:
         self._run_blocking = run_blocking
         self._find = find
@@ -149,7 +142,7 @@ class Neighbours:
 
     def identify(self, request: Request) -> "Deferred[ClientNames]":
         """What ``request``'s client is called. What cannot be found out is None; it never fails."""
-        work = cast("Deferred[Neighbour]", self._run_blocking(self._find, request.client, request.local))
+        work = cast("Deferred[Neighbour]", self._run_blocking(self._find, request.client, request.interface))
         return work.addErrback(self._cannot).addCallback(_named, names_by_address(request))
 
     def _cannot(self, failure: Failure) -> Neighbour:

@@ -39,7 +39,7 @@ from tftpd_tw.net.engine import (
 )
 from tftpd_tw.net.sockets import (
     PENDING_ERRORS,
-    asked_address,
+    arrival,
     carry_sessions,
     source_control,
     unreachable_peers,
@@ -102,7 +102,7 @@ class RequestSocket(WatchedSocket):
                     # It concerns one packet, and the request port stays open whatever it is.
                     failed = True
                     break
-                local, broadcast = asked_address(tuple(control), self.address)
+                local, broadcast, interface = arrival(tuple(control), self.address)
                 session = None
                 if sessions and datagram[:2] not in _REQUESTS and (on_it := sessions.get(raw)) is not None:
                     session = on_it.get(local)
@@ -111,7 +111,7 @@ class RequestSocket(WatchedSocket):
                         self._hand_over(windows)
                     if self._listening:
                         peer = from_socket_address(raw)
-                        self._handler.request_received(datagram, peer, local, broadcast, self)
+                        self._handler.request_received(datagram, peer, local, broadcast, self, interface)
                 elif session.windowed:
                     windows.setdefault(session, []).append(datagram)
                 else:

@@ -254,28 +254,37 @@ def coalesced_size(control: list[Control]) -> int:
 
 
 @lru_cache(maxsize=1024)
-def asked_address(control: tuple[Control, ...], bound: Address) -> tuple[Address, bool]:
-    """The address that a request was sent to, as one to answer from, and whether it was a broadcast.
+def arrival(control: tuple[Control, ...], bound: Address) -> tuple[Address, bool, int]:
+    """The address that a request was sent to, as one to answer from; whether it was a broadcast; and the number of
+    the interface that it came in by, 0 if that is not known.
 
-    For a broadcast or multicast that is the address of the interface it came in on. A host has few addresses, so
-    the answers are kept.
+    For a broadcast or multicast the address is that of the interface. A host has few of both, so the answers are
+    kept.
     """
     found = None
     for level, kind, data in control:
         if level == socket.IPPROTO_IP and kind == IP_PKTINFO:
             # in_pktinfo: interface, the local address, the packet's destination
-            _, local, destination = struct.unpack_from("=I4s4s", data)
-            return Address(socket.inet_ntoa(local), bound.port), local != destination
+            interface, local, destination = struct.unpack_from("=I4s4s", data)
+            return Address(socket.inet_ntoa(local), bound.port), local != destination, interface
         if level == socket.IPPROTO_IPV6 and kind == IPV6_PKTINFO:
             found = data
     if found is None:
-        return bound, False
+        return bound, False, 0
     raw, interface = found[:16], struct.unpack_from("=I", found, 16)[0]
     if raw[0] == 0xFF:
-        return Address("", bound.port), True
+        return Address("", bound.port), True, interface
     host = socket.inet_ntop(socket.AF_INET6, raw)
     link_local = raw[0] == 0xFE and raw[1] & 0xC0 == 0x80
-    return from_socket_address((host, bound.port, 0, interface if link_local else 0)), False
+    return from_socket_address((host, bound.port, 0, interface if link_local else 0)), False, interface
+
+
+def interface_name(number: int) -> str | None:
+    """``eth0``; None if there is no interface with that number, or no more."""
+    try:
+        return socket.if_indextoname(number)
+    except OSError:
+        return None
 
 
 def unreachable_peers(sock: socket.socket) -> list[SocketAddress]:

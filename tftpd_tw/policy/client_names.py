@@ -4,7 +4,7 @@
 ``{ip}``         its address: ``192.0.2.9``, ``2001:db8::9``
 ``{ip_hex}``     the same in hexadecimal digits: ``C0000209`` as PXELINUX has it, 32 for IPv6
 ``{mac}``        its hardware address: ``52-54-00-12-34-56``; unknown behind a router
-``{interface}``  the network interface whose address it asked: ``eth0``
+``{interface}``  the network interface that its request came in by: ``eth0``
 ===============  =================================================================================
 
 Nothing else between braces is a placeholder: ``{1234}`` is six characters of a name. What is not known of a

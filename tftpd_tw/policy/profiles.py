@@ -1,14 +1,14 @@
 """How one kind of client is treated, so that one broken ROM is cured without touching the others.
 
-A profile says which requests it is for, by the client's network, by the address that was asked (which tells the
-interface), by the name of the file, or by several of these, which must all fit then. The first profile that fits
-counts and no other: profiles are not merged with each other. What the profile does not set stays as it is for
-everybody; what it sets counts, be it more or less than that.
+A profile says which requests it is for, by the client's network, by the address that was asked, by the interface
+that the request came in by, by the name of the file, or by several of these, which must all fit then. The first
+profile that fits counts and no other: profiles are not merged with each other. What the profile does not set stays
+as it is for everybody; what it sets counts, be it more or less than that.
 
 Names are those that the client asked for, normalised as for the rules of :mod:`~tftpd_tw.policy.access`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from attrs import evolve, frozen
@@ -21,6 +21,9 @@ from tftpd_tw.protocol.options import Policy
 from tftpd_tw.protocol.timing import Patience
 
 T = TypeVar("T")
+
+InterfaceName = Callable[[int], str | None]
+"""Gives the name of the interface with that number; None if there is none."""
 
 ALL_OPTIONS = frozenset({b"blksize", b"blksize2", b"windowsize", b"timeout", b"utimeout", b"tsize", b"rollover"})
 """Refused, they leave plain RFC 1350: no OACK, blocks of 512 bytes."""
@@ -37,6 +40,8 @@ class Profile:
     """Only clients in one of these."""
     local: Networks | None = None
     """Only requests that came to one of these addresses of ours."""
+    interfaces: frozenset[str] | None = None
+    """Only requests that came in by an interface of one of these names."""
     paths: Globs | None = None
     """Only names that match one of these."""
 
@@ -56,11 +61,14 @@ class Profile:
     single_port: bool | None = None
     """Whether it is served from the port that it asked."""
 
-    def fits(self, host: str, local: str, path: bytes | None) -> bool:
-        """Whether it is for such a request; ``path`` is None if the name is that of no file."""
+    def fits(self, host: str, local: str, interface: str | None, path: bytes | None) -> bool:
+        """Whether it is for such a request; ``interface`` is None if it is not known, ``path`` if the name is that
+        of no file.
+        """
         return (
             (self.clients is None or host in self.clients)
             and (self.local is None or local in self.local)
+            and (self.interfaces is None or interface in self.interfaces)
             and (self.paths is None or (path is not None and self.paths.match(path)))
         )
 
@@ -89,15 +97,19 @@ class Profiles:
     :param normalise: how a name becomes a path
     """
 
-    def __init__(self, profiles: Iterable[Profile], normalise: Normalise) -> None:
+    def __init__(self, profiles: Iterable[Profile], normalise: Normalise, interface_name: InterfaceName) -> None:
         self._profiles = tuple(profiles)
         self._normalise = normalise
+        self._interface_name = interface_name
         self._about_names = any(profile.paths is not None for profile in self._profiles)
+        self._about_interfaces = any(profile.interfaces is not None for profile in self._profiles)
 
     def find(self, request: Request) -> Profile | None:
         """The profile that ``request`` is treated by; None if none fits."""
         path = path_of(request.name, self._normalise) if self._about_names else None
+        # Asked for each request: an interface that comes again has another number.
+        interface = self._interface_name(request.interface) if self._about_interfaces else None
         for profile in self._profiles:
-            if profile.fits(request.client.host, request.local.host, path):
+            if profile.fits(request.client.host, request.local.host, interface, path):
                 return profile
         return None

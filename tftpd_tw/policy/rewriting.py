@@ -100,6 +100,7 @@ class _Evaluation:
         self._names = names
         self._tell = tell
         self._left = len(rules) + SPARE_STEPS
+        self._went_back: CompiledRule | None = None
         self._known: dict[bytes, bool] = {}
 
     def run(self) -> Evaluation:
@@ -131,6 +132,8 @@ class _Evaluation:
                 index = 0
             elif one.jump is not None:
                 index = self._target(one, one.jump.expand(match, self._names))
+            if index < one.number:
+                self._went_back = one
             going = "" if index == one.number else f"go to rule {index + 1}"
             self._note(one, going or ("replaced" if rule.replace is not None else "nothing to do"), before, after)
         return name
@@ -183,8 +186,10 @@ class _Evaluation:
         self._left -= 1
         if self._left < 0:
             steps = len(self._rules) + SPARE_STEPS
+            # The one that leads back again and again is to blame, wherever that happened to be given up.
+            number = (self._went_back or one).number
             raise TFTPError(
-                f"rewrite rule {one.number}: given up after {steps} steps; the rules do not come to an end"
+                f"rewrite rule {number}: given up after {steps} steps; the rules do not come to an end"
             )
 
     def _check_length(self, one: CompiledRule, name: bytes) -> None:

@@ -30,8 +30,10 @@ from tftpd_tw.backends.storing import Storing
 from tftpd_tw.backends.uploading import UploadPolicy
 from tftpd_tw.interfaces import IBackend, RunBlocking
 from tftpd_tw.net.neighbours import Neighbours
+from tftpd_tw.net.sockets import interface_name
 from tftpd_tw.policy.addresses import Networks
 from tftpd_tw.policy.client_names import Tree
+from tftpd_tw.policy.profiles import InterfaceName
 from tftpd_tw.policy.rewrite_rules import Abort, RewriteRule
 from tftpd_tw.policy.rewriting import Rewriting
 from tftpd_tw.protocol.errors import ErrorCode
@@ -78,6 +80,7 @@ class Folders:
     :param clock: for what is kept for a time.
     :param paths: other paths of the same folders.
     :param identify: what clients are called; None to ask the kernel.
+    :param interface_name: the names of interfaces.
     :param usages: what earlier ones have counted for their quotas, to go on with.
     :raises OpenError: one of them cannot be opened
     """
@@ -89,12 +92,14 @@ class Folders:
         clock: Any,
         paths: Mapping[str, str],
         identify: Identify | None = None,
+        interface_name: InterfaceName = interface_name,
         usages: Usages | None = None,
     ) -> None:
         self._configuration = configuration
         self._run_blocking = run_blocking
         self._paths = paths
         self._identify = identify or Neighbours(run_blocking).identify
+        self._interface_name = interface_name
         self._usages = Usages() if usages is None else usages
         self._taking = {Tree.parse(place).base for place in _upload_places(configuration)}
         self._directories: dict[str, DirectoryBackend] = {}
@@ -138,7 +143,7 @@ class Folders:
         own: dict[str, IBackend] = {
             profile.name: self._assemble_roots(profile.root) for profile in profiles if profile.root is not None
         }
-        finder = make_profiles(profiles)
+        finder = make_profiles(profiles, self._interface_name)
         return general if finder is None or not own else ProfiledBackend(general, finder, own)
 
     def _assemble_roots(self, root: str) -> IBackend:

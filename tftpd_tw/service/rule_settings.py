@@ -15,6 +15,7 @@ from tftpd_tw.service.value_types import (
     BlockSize,
     ClientNetwork,
     ErrorNumber,
+    Interface,
     NameGlob,
     OptionName,
     Seconds,
@@ -91,9 +92,8 @@ class ClientProfile:
 
     name: Word = setting(attrs.NOTHING, "What it is called.", example="old-phones")
     clients: tuple[ClientNetwork, ...] = setting((), "For clients in one of these networks.")
-    asked: tuple[ClientNetwork, ...] = setting(
-        (), "For requests to one of these addresses of this host, and so by the interface."
-    )
+    asked: tuple[ClientNetwork, ...] = setting((), "For requests to one of these addresses of this host.")
+    interfaces: tuple[Interface, ...] = setting((), "For requests that come in by one of these interfaces.")
     paths: tuple[NameGlob, ...] = setting((), "For names that one of these means.")
     root: TreePath | None = setting(None, "Another folder in the place of filesystem.root.")
     block_size: BlockSize | None = setting(None, "Another performance.block_size.")

@@ -146,5 +146,5 @@ class Transfers:
 
     def hurry(self) -> None:
         """End all transfers now, and wait for no disk."""
-        self._listener.end_all()
+        self._listener.end_all("the server was told to stop at once")
         self._storage.hurry()

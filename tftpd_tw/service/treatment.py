@@ -8,13 +8,14 @@ from tftpd_tw.backends.names import normalise
 from tftpd_tw.interfaces import IBackend, ITransferObserver, Request
 from tftpd_tw.net.engine import IEngine
 from tftpd_tw.net.serving import Server, Terms
+from tftpd_tw.net.sockets import interface_name
 from tftpd_tw.policy.access import Authorizer, Restrictions, Rule
 from tftpd_tw.policy.addresses import Networks
 from tftpd_tw.policy.endurance import Endurance
 from tftpd_tw.policy.globs import Globs
 from tftpd_tw.policy.limits import Bounds, Limits
 from tftpd_tw.policy.profiles import ALL_OPTIONS as EVERY_OPTION
-from tftpd_tw.policy.profiles import Profile, Profiles
+from tftpd_tw.policy.profiles import InterfaceName, Profile, Profiles
 from tftpd_tw.policy.rates import Rates, Throttling
 from tftpd_tw.protocol.options import MAX_BLKSIZE, Policy
 from tftpd_tw.protocol.timing import Patience
@@ -78,9 +79,11 @@ def make_terms_for(general: Terms, profiles: Profiles | None) -> Callable[[Reque
     return find
 
 
-def make_profiles(settings: Sequence[ClientProfile]) -> Profiles | None:
+def make_profiles(
+    settings: Sequence[ClientProfile], interface_name: InterfaceName = interface_name
+) -> Profiles | None:
     """What finds the profile of a request; None where there are none."""
-    return Profiles(map(_profile, settings), normalise) if settings else None
+    return Profiles(map(_profile, settings), normalise, interface_name) if settings else None
 
 
 def make_authorizer(configuration: Configuration) -> Authorizer | None:
@@ -142,6 +145,7 @@ def _profile(profile: ClientProfile) -> Profile:
         profile.name,
         _networks(profile.clients),
         _networks(profile.asked),
+        frozenset(profile.interfaces) or None,
         _globs(profile.paths, ignore_case=True),
         root=profile.root,
         block_size=MAX_BLKSIZE if size == FIT_MTU else size,

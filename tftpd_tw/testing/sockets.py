@@ -99,7 +99,7 @@ class MemoryRequestSocket:
     def received(self, datagram: bytes, peer: Address) -> None:
         """Something came that is no transfer's."""
         if self._listening:
-            self.handler.request_received(datagram, peer, self.address, False, self)
+            self.handler.request_received(datagram, peer, self.address, False, self, 0)
 
     def open_session(self, local: Address, peer: Address, handler: ISessionHandler) -> MemorySessionSocket:
         """A transfer that stays here."""
