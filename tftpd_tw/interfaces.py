@@ -78,8 +78,21 @@ class Request:
     """The number of the network interface that it came in by; 0 if the system does not tell."""
 
 
+@frozen
+class Source:
+    """Where the content of a transfer comes from, or where it goes: for records, the page and the commands."""
+
+    backend: str
+    """The kind of backend: ``directory``, ``memory``."""
+    name: bytes
+    """What that calls it: of a directory the path of the file."""
+
+
 class IReader(Interface):
-    """Content being read. Belongs to one transfer."""
+    """Content being read. Belongs to one transfer.
+
+    A reader or writer may also have an attribute ``source``, a :class:`Source`, for whoever wants to know.
+    """
 
     size: int | None = Attribute(
         """Bytes in all, or None if not known. Where it is known, the transfer ends after that many bytes,
@@ -197,6 +210,10 @@ class TransferRecord:
     """From the request to the first packet of the answer; None if there was none."""
     round_trip: float | None = None
     """Smoothed, in seconds; None if nothing could be measured."""
+    source: Source | None = None
+    """Where the content was; None if it did not come to that, or the backend does not say."""
+    profile: str = ""
+    """Which of the profiles it was treated by; empty for none."""
     burst_fallback: str = ""
     """Why its packets went through the kernel one by one, though windows go in one piece where that works: the
     name of an errno, such as ``EMSGSIZE``; empty if nothing was refused."""
@@ -206,9 +223,14 @@ class ITransfer(Interface):
     """A transfer in progress, for whoever counts or shows it."""
 
     request: Request = Attribute("""What the client asked.""")
+    agreed: Agreed = Attribute("""The negotiated terms.""")
+    source: Source | None = Attribute("""Where the content is; None if the backend does not say.""")
+    profile: str = Attribute("""Which of the profiles it is treated by; empty for none.""")
+    began: float = Attribute("""When the request came, in seconds of the engine's clock.""")
     byte_count: int = Attribute("""Bytes of payload so far.""")
     block_count: int = Attribute("""Blocks so far.""")
     retransmits: int = Attribute("""Packets sent again so far.""")
+    round_trip: float | None = Attribute("""Smoothed, in seconds; None if nothing could be measured yet.""")
     verified: bool = Attribute("""Whether the client has answered once.""")
 
 

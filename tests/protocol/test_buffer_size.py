@@ -189,4 +189,4 @@ def test_uploads_arrive_whatever_the_room(
         patience=Patience(max_retries=1000),
     ).run()
     assert transfer.arrived == content
-    assert transfer.client.outcome == Ended(Reason.COMPLETED.value)
+    assert transfer.client.outcome == Ended(Reason.COMPLETED)

@@ -22,6 +22,7 @@ from tftpd_tw.backends.chaining import then
 from tftpd_tw.backends.confined import LOOK, Root, as_tftp_error, status_of
 from tftpd_tw.backends.finding import IFinder
 from tftpd_tw.backends.held import HeldRoot
+from tftpd_tw.backends.memory import BytesReader
 from tftpd_tw.backends.names import normalise
 from tftpd_tw.backends.quota import FolderKey, MeteredWriter, Quota, size_of_tree
 from tftpd_tw.backends.reading import READ_AHEAD, FileReader
@@ -31,7 +32,7 @@ from tftpd_tw.backends.storing import AS_USUAL, Storing
 from tftpd_tw.backends.threads import shielded
 from tftpd_tw.backends.uploading import FileWriter, UploadPolicy
 from tftpd_tw.backends.versions import LONGEST_NAME, is_version
-from tftpd_tw.interfaces import IReader, IWriter, Request, RunBlocking
+from tftpd_tw.interfaces import IReader, IWriter, Request, RunBlocking, Source
 from tftpd_tw.protocol.errors import AccessViolation, DiskFull, FileExists, FileNotFound
 from tftpd_tw.protocol.text import escaped
 
@@ -51,6 +52,7 @@ class DirectoryBackend:
     """Serves the directory ``root``.
 
     :param root: its path.
+    :param shown: the path that its users know it by, if that is another one.
     :param uploads: what clients may change.
     :param run_blocking: calls a function in a thread and gives a Deferred of its result.
     :param max_upload: the most bytes of one upload; None for no limit but the disk's.
@@ -68,6 +70,7 @@ class DirectoryBackend:
         self,
         root: str | bytes | os.PathLike[str],
         *,
+        shown: str | bytes | None = None,
         run_blocking: RunBlocking,
         uploads: UploadPolicy = UploadPolicy.DENY,
         max_upload: int | None = None,
@@ -77,6 +80,7 @@ class DirectoryBackend:
         files: SharedFiles | None = None,
         read_ahead: int = READ_AHEAD,
     ) -> None:
+        self._shown = os.fsencode(root if shown is None else shown).rstrip(b"/")
         self.uploads = uploads
         self.max_upload = max_upload
         self.storing = storing
@@ -123,10 +127,13 @@ class DirectoryBackend:
             look, looked = self._look(components, cached_only=True)
         except BlockingIOError:
             work = cast("Deferred[_Opened]", self.held.in_thread(self._look_and_open, components))
-            return shielded(work.addCallback(self._reader), _close)
+            return shielded(work.addCallback(self._reader, components), _close)
         try:
             reader = self._files.find(looked) if self._files is not None else None
-            return reader or self._reader(self._open(look, looked, components, cached_only=True))
+            if reader is None:
+                return self._reader(self._open(look, looked, components, cached_only=True), components)
+            reader.source = self._source(components)
+            return reader
         finally:
             os.close(look)
 
@@ -192,15 +199,22 @@ class DirectoryBackend:
             os.close(fd)
             raise
 
-    def _reader(self, file: _Opened) -> IReader:
+    def _reader(self, file: _Opened, components: tuple[bytes, ...]) -> IReader:
         size = file.opened.st_size
+        reader: FileReader | BytesReader
         if not self.held.root.prompt or file.opened.st_dev != self.held.root.device:
             # Even to close it may take long there.
             release = partial(self.held.run_blocking, _close_file, file.fd)
-            return FileReader(file.fd, self.held.run_blocking, release, size, flags=None)
-        if self._files is None or self.held.closed:
-            return FileReader(file.fd, self.held.run_blocking, size=size, read_ahead=self._read_ahead)
-        return self._files.add(*file)
+            reader = FileReader(file.fd, self.held.run_blocking, release, size, flags=None)
+        elif self._files is None or self.held.closed:
+            reader = FileReader(file.fd, self.held.run_blocking, size=size, read_ahead=self._read_ahead)
+        else:
+            reader = self._files.add(*file)
+        reader.source = self._source(components)
+        return reader
+
+    def _source(self, components: tuple[bytes, ...]) -> Source:
+        return Source(self.name, b"/".join((self._shown, *components)))
 
     def _quota_known(self) -> "Deferred[None] | None":
         """Make sure that what the quota counts is fresh."""
@@ -233,7 +247,7 @@ class DirectoryBackend:
         except BaseException:
             os.close(directory)
             raise
-        return FileWriter(staged, self.held.run_blocking, limit)
+        return FileWriter(staged, self.held.run_blocking, limit, self._source(components))
 
     def _limit(self, directory: int, size: int | None) -> int | None:
         """The most bytes that this upload may have; refuse it if there is no room."""

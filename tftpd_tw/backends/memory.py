@@ -18,7 +18,7 @@ from attrs import define, field
 from zope.interface import implementer
 
 from tftpd_tw.backends.names import normalise
-from tftpd_tw.interfaces import Buffer, IBackend, IReader, IWriter, Request
+from tftpd_tw.interfaces import Buffer, IBackend, IReader, IWriter, Request, Source
 from tftpd_tw.protocol.errors import AccessViolation, FileNotFound
 from tftpd_tw.protocol.text import escaped
 
@@ -31,6 +31,8 @@ class BytesReader:
     _data: Buffer
     size: int | None = field(init=False)
     """In bytes."""
+    source: Source | None = None
+    """What it is, if whoever makes it says so."""
 
     def __attrs_post_init__(self) -> None:
         self.size = len(self._data)
@@ -53,6 +55,8 @@ class BytesWriter:
     """
 
     _on_finish: Callable[[bytes], object]
+    source: Source | None = None
+    """What it is to be, if whoever makes it says so."""
     _pieces: list[Buffer] = field(init=False, factory=list)
 
     def write(self, data: Buffer) -> None:
@@ -89,10 +93,11 @@ class MemoryBackend:
         :raises AccessViolation: for a name that no file can have, see
             :func:`~tftpd_tw.backends.names.normalise`.
         """
-        data = self.files.get(b"/".join(normalise(request.name)))
+        name = b"/".join(normalise(request.name))
+        data = self.files.get(name)
         if data is None:
             raise FileNotFound(escaped(request.name))
-        return BytesReader(data)
+        return BytesReader(data, Source(self.name, name))
 
     def open_write(self, request: Request) -> BytesWriter:
         """A place for it.
@@ -101,4 +106,5 @@ class MemoryBackend:
         """
         if not self.writable:
             raise AccessViolation("uploads are not allowed")
-        return BytesWriter(partial(self.files.__setitem__, b"/".join(normalise(request.name))))
+        name = b"/".join(normalise(request.name))
+        return BytesWriter(partial(self.files.__setitem__, name), Source(self.name, name))

@@ -37,7 +37,7 @@ from tftpd_tw.backends.chaining import then
 from tftpd_tw.backends.confined import Root, as_tftp_error
 from tftpd_tw.backends.staging import is_staged
 from tftpd_tw.backends.uploading import FileWriter
-from tftpd_tw.interfaces import Buffer, IWriter
+from tftpd_tw.interfaces import Buffer, IWriter, Source
 from tftpd_tw.protocol.errors import DiskFull
 
 T = TypeVar("T")
@@ -229,6 +229,11 @@ class MeteredWriter:
     allowance: Allowance
     known: "Callable[[], Deferred[None] | None]"
     """Makes sure that the quota's count is fresh."""
+
+    @property
+    def source(self) -> Source | None:
+        """That of ``inner``."""
+        return self.inner.source
 
     def write(self, data: Buffer) -> "None | Deferred[None]":
         """Count and pass on; raises :class:`DiskFull` where it is too much."""

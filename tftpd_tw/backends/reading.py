@@ -32,7 +32,7 @@ from zope.interface import implementer
 from tftpd_tw.backends.confined import as_tftp_error
 from tftpd_tw.backends.filesystems import lives_in_memory
 from tftpd_tw.backends.threads import shielded
-from tftpd_tw.interfaces import Buffer, IReader, RunBlocking
+from tftpd_tw.interfaces import Buffer, IReader, RunBlocking, Source
 
 T = TypeVar("T")
 
@@ -80,6 +80,8 @@ class FileReader:
     """For preadv2 in the reactor thread; None to leave it to a thread."""
     _read_ahead: int = READ_AHEAD
     """Bytes that a thread reads, where that spares the next reads a thread."""
+    source: Source | None = field(init=False, default=None)
+    """Which file it is, if whoever opens it says so."""
     _in_thread: bool = field(init=False, default=False)
     _closed: bool = field(init=False, default=False)
 

@@ -23,7 +23,7 @@ from zope.interface import implementer
 
 from tftpd_tw.backends.staging import Staged, clean_debris
 from tftpd_tw.backends.threads import shielded
-from tftpd_tw.interfaces import Buffer, IWriter, RunBlocking
+from tftpd_tw.interfaces import Buffer, IWriter, RunBlocking, Source
 from tftpd_tw.protocol.errors import DiskFull, TFTPError
 
 T = TypeVar("T")
@@ -60,6 +60,8 @@ class FileWriter:
     _run_blocking: RunBlocking
     _limit: int | None = None
     """The most bytes there may be."""
+    source: Source | None = None
+    """Which file it is to be, if whoever opens it says so."""
     _bytes: int = field(init=False, default=0)
     _held: list[Buffer] = field(init=False, factory=list)
     _held_bytes: int = field(init=False, default=0)

@@ -49,7 +49,7 @@ class TransferFailed(TFTPError):
         """From the machine's word for it."""
         text = ended.text.decode("latin-1") or (str(ended.error) if ended.error else "")
         remote = f"the server said ERROR {ended.code}: {text}"
-        super().__init__(remote if ended.reason == Reason.PEER_ERROR.value else text or ended.reason)
+        super().__init__(remote if ended.reason == Reason.PEER_ERROR else text or ended.reason)
         self.ended = ended
         """Reason, and the code and text of the server's ERROR if there was one."""
 

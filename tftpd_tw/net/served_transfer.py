@@ -13,7 +13,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from tftpd_tw.interfaces import Direction, ITransfer, Outcome, Refusal, Request, TransferRecord
+from tftpd_tw.interfaces import Direction, ITransfer, Outcome, Refusal, Request, Source, TransferRecord
 from tftpd_tw.net.content import as_error, pending, release
 from tftpd_tw.net.endurance_watch import EnduranceWatch
 from tftpd_tw.net.engine import IRequestSocket
@@ -26,6 +26,7 @@ from tftpd_tw.net.throttled_session import ThrottledSession
 from tftpd_tw.protocol.errors import BackendStalled, TFTPError
 from tftpd_tw.protocol.events import Ended, Reason
 from tftpd_tw.protocol.lifecycle import MAX_UNVERIFIED_SENDS, State
+from tftpd_tw.protocol.options import Agreed
 from tftpd_tw.protocol.timing import RetransmitTimer
 
 
@@ -36,7 +37,6 @@ class ServedTransfer:
     __slots__ = (
         "_abandoned_for",
         "_answers",
-        "_began",
         "_clock",
         "_leaving",
         "_on_over",
@@ -49,7 +49,9 @@ class ServedTransfer:
         "_told",
         "_verified",
         "_watch",
+        "began",
         "request",
+        "source",
     )
 
     def __init__(
@@ -70,7 +72,8 @@ class ServedTransfer:
         self._answers = server.answers(port, request.local, self._terms.single_port)
         self._on_over = on_over
         self._clock = server.engine.clock
-        self._began = self._clock.seconds()
+        self.began = self._clock.seconds()
+        self.source: Source | None = None
         self._session: Session | None = None
         self._opening: Deferred[Any] | None = None
         self._stall: IDelayedCall | None = None
@@ -78,13 +81,23 @@ class ServedTransfer:
         self._verified = False
         self._told = False
         self._leaving = False
-        self._abandoned_for = Reason.SUPERSEDED.value
+        self._abandoned_for: str = Reason.SUPERSEDED
         self._over = False
 
     @property
     def opening(self) -> bool:
         """Whether its content is being opened."""
         return self._opening is not None
+
+    @property
+    def profile(self) -> str:
+        """Which of the profiles it is treated by."""
+        return self._terms.profile
+
+    @property
+    def agreed(self) -> Agreed:
+        """The negotiated terms; nothing is, before there is a session."""
+        return self._session.machine.agreed if self._session is not None else Agreed()
 
     @property
     def byte_count(self) -> int:
@@ -100,6 +113,11 @@ class ServedTransfer:
     def retransmits(self) -> int:
         """Packets sent again so far."""
         return self._session.machine.retransmits if self._session is not None else 0
+
+    @property
+    def round_trip(self) -> float | None:
+        """Smoothed, in seconds."""
+        return self._session.machine.timer.round_trip if self._session is not None else None
 
     @property
     def on_request_port(self) -> bool:
@@ -237,10 +255,11 @@ class ServedTransfer:
             self._closed()
             return
         self._session = session
+        self.source = getattr(content, "source", None)
         server.tell("transfer_started", self)
         session.start()
         if server.endurance is not None and not self._over:
-            self._watch = EnduranceWatch(server.endurance, self, self._clock, self._began)
+            self._watch = EnduranceWatch(server.endurance, self, self._clock, self.began)
 
     def _refused(self, failure: Failure) -> None:
         if not self._over:
@@ -262,10 +281,16 @@ class ServedTransfer:
 
     def _report_unopened(self, outcome: Outcome, reason: str, detail: str, *, answered: bool) -> None:
         """No session came of it."""
-        elapsed = self._clock.seconds() - self._began
-        response = elapsed if answered else None
+        elapsed = self._clock.seconds() - self.began
         record = TransferRecord(
-            self.request, None, outcome, reason, detail, seconds=elapsed, response_seconds=response
+            self.request,
+            None,
+            outcome,
+            reason,
+            detail,
+            seconds=elapsed,
+            response_seconds=elapsed if answered else None,
+            profile=self.profile,
         )
         self._server.tell("request_refused", record)
         self._closed()
@@ -300,9 +325,11 @@ class ServedTransfer:
             byte_count=machine.byte_count,
             block_count=machine.block_count,
             retransmits=machine.retransmits,
-            seconds=self._clock.seconds() - self._began,
-            response_seconds=first_sent - self._began if first_sent is not None else None,
+            seconds=self._clock.seconds() - self.began,
+            response_seconds=first_sent - self.began if first_sent is not None else None,
             round_trip=machine.timer.round_trip,
+            source=self.source,
+            profile=self.profile,
             burst_fallback=session.transport.fallback if session.transport is not None else "",
         )
         self._server.tell("transfer_ended", self, record)

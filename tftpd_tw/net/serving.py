@@ -31,6 +31,8 @@ class Terms:
     """Bytes of content that a transfer may have in memory; a window of the policy must fit."""
     single_port: bool | None = None
     """Whether a transfer stays on the port that was asked; None: as that port has it."""
+    profile: str = ""
+    """What they are called; empty for those of everybody."""
 
 
 @frozen

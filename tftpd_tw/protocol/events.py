@@ -7,7 +7,7 @@ from attrs import frozen
 from tftpd_tw.protocol.errors import TFTPError
 
 
-class Reason(enum.Enum):
+class Reason(enum.StrEnum):
     """How a transfer ended, as seen by the protocol. A local failure has its error's own ``reason`` instead."""
 
     COMPLETED = "completed"
@@ -65,4 +65,4 @@ class Ended(Event):
         return self.reason in _SUCCESSES
 
 
-_SUCCESSES = frozenset({Reason.COMPLETED.value, Reason.LAST_ACK_MISSING.value})
+_SUCCESSES = frozenset({Reason.COMPLETED, Reason.LAST_ACK_MISSING})

@@ -160,7 +160,7 @@ class Machine(ABC):
     def abandon(self) -> None:
         """End it without a word: the client has begun another transfer from the same port (rule C096)."""
         if self.state in _UNFINISHED:
-            self._end(Trigger.FAILED, Ended(Reason.SUPERSEDED.value))
+            self._end(Trigger.FAILED, Ended(Reason.SUPERSEDED))
         elif self.state is State.DALLYING:
             self._move(Trigger.DALLIED)
             self.deadline = None
@@ -186,12 +186,12 @@ class Machine(ABC):
 
     def _peer_error(self, error: Error) -> Ended:
         """What the peer's ERROR means just now."""
-        return Ended(Reason.PEER_ERROR.value, error.code, error.text)
+        return Ended(Reason.PEER_ERROR, error.code, error.text)
 
     def _silence(self) -> Ended:
         """What it means that the peer does not answer any more."""
         unheard = self.state is State.OPENING
-        return Ended((Reason.NO_ANSWER if unheard else Reason.PEER_VANISHED).value)
+        return Ended(Reason.NO_ANSWER if unheard else Reason.PEER_VANISHED)
 
     def _give_up(self) -> None:
         """The patience is over: with the peer, or with our own storage."""

@@ -110,7 +110,7 @@ class Asking(Machine):
             return
         match packet:
             case Error():
-                self._end(Trigger.FAILED, Ended(Reason.PEER_ERROR.value, packet.code, packet.text))
+                self._end(Trigger.FAILED, Ended(Reason.PEER_ERROR, packet.code, packet.text))
             case OptionAck():
                 try:
                     agreed = agree(self._options, packet.options)

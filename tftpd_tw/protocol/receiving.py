@@ -334,5 +334,5 @@ class Receiver(Machine):
     def _stored(self, now: float) -> None:
         """Everything is safe: acknowledge the last block and stay a moment."""
         self._acknowledge(now)
-        self._end(Trigger.STORED, Ended(Reason.COMPLETED.value))
+        self._end(Trigger.STORED, Ended(Reason.COMPLETED))
         self.deadline = now + max(2 * self.timer.wait, SHORTEST_DALLY)

@@ -175,7 +175,7 @@ class Sender(Machine):
         self._lowest_wire = self._origin
         self._progress_at = now
         if self._acked == self._buffer.final:
-            self._end(Trigger.ACKNOWLEDGED, Ended(Reason.COMPLETED.value))
+            self._end(Trigger.ACKNOWLEDGED, Ended(Reason.COMPLETED))
             return
         probed, self._probes = self._probes, 0
         # An ACK of blocks that were sent twice says nothing of the round trip (Karn).
@@ -218,7 +218,7 @@ class Sender(Machine):
         self._acked = self._window_end = sent
         self._progress_at = now
         if sent == buffer.final:
-            self._end(Trigger.ACKNOWLEDGED, Ended(Reason.COMPLETED.value))
+            self._end(Trigger.ACKNOWLEDGED, Ended(Reason.COMPLETED))
             return
         self._duplicate_counts = True
         if now >= self._sample_at:
@@ -422,15 +422,15 @@ class Sender(Machine):
 
     def _silence(self) -> Ended:
         if self._all_sent():
-            return Ended(Reason.LAST_ACK_MISSING.value)
+            return Ended(Reason.LAST_ACK_MISSING)
         return super()._silence()
 
     def _peer_error(self, error: Error) -> Ended:
         probing = self.state is State.OPENING and self.agreed.tsize is not None
         if probing and error.code in (ErrorCode.UNDEFINED, ErrorCode.OPTION_REFUSED):
-            return Ended(Reason.SIZE_PROBE.value, error.code, error.text)
+            return Ended(Reason.SIZE_PROBE, error.code, error.text)
         # GRUB knows the size and closes with ERROR 0 instead of acknowledging an empty last block.
         empty_last = self._buffer.length % self.blksize == 0 and self._acked + 1 == self._buffer.final
         if empty_last and self._all_sent() and error.code == ErrorCode.UNDEFINED:
-            return Ended(Reason.COMPLETED.value, error.code, error.text)
+            return Ended(Reason.COMPLETED, error.code, error.text)
         return super()._peer_error(error)

@@ -4,7 +4,6 @@ The same backends answer that serve clients, so that nothing is explained that i
 to do their work at once (:data:`at_once`), not in threads. An upload is begun and cancelled.
 """
 
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +11,6 @@ from attrs import frozen
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.python.failure import Failure
 
-from tftpd_tw.backends.caseless import CaselessBackend
 from tftpd_tw.backends.guarded import GuardedBackend
 from tftpd_tw.backends.profiled import ProfiledBackend
 from tftpd_tw.backends.rewritten import RewritingBackend
@@ -82,17 +80,17 @@ def _follow(backend: IBackend, request: Request, say: Callable[[str, str], None]
             raise AccessViolation(refusal.reason)
         backend = backend.inner
     if not isinstance(backend, SearchBackend):
-        return _open(backend, request, "")
+        return _open(backend, request)
     names = _result(backend.identify(request))
     if request.direction is Direction.WRITE:
         place = backend.uploads
         if place is None:
             return str(_result(backend.open_write(request)))
-        return _open(place.backend, place.request(request, names), place.tree.base)
+        return _open(place.backend, place.request(request, names))
     missing = FileNotFound("")
     for place in backend.places:
         try:
-            found = _open(place.backend, place.request(request, names), place.tree.base)
+            found = _open(place.backend, place.request(request, names))
         except TFTPError as error:
             say("folder", f"{place.tree}: {error}")
             if not isinstance(error, FileNotFound):
@@ -104,18 +102,15 @@ def _follow(backend: IBackend, request: Request, say: Callable[[str, str], None]
     raise missing
 
 
-def _open(backend: IBackend, request: Request, base: str) -> str:
+def _open(backend: IBackend, request: Request) -> str:
     """What comes of opening it there."""
-    spelled = _result(backend.spelled(request)) if isinstance(backend, CaselessBackend) else request
-    path = os.path.join(base, escaped(spelled.name.lstrip(b"/"), 1024))
     if request.direction is Direction.WRITE:
         writer = _result(backend.open_write(request))
         _result(writer.cancel())
-        return f"an upload may be stored as {path}"
+        return f"an upload may be stored as {escaped(writer.source.name, 1024)}"
     reader = _result(backend.open_read(request))
-    size = reader.size
     reader.close()
-    return f"{path}, {size} bytes"
+    return f"{escaped(reader.source.name, 1024)}, {reader.size} bytes"
 
 
 def _shown(step: Step) -> str:

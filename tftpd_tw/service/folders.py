@@ -176,6 +176,7 @@ class Folders:
         try:
             directory = DirectoryBackend(
                 self._paths.get(base, base),
+                shown=base,
                 run_blocking=self._run_blocking,
                 uploads=filesystem.uploads if base in self._taking else UploadPolicy.DENY,
                 max_upload=filesystem.max_file_size,

@@ -72,7 +72,12 @@ def make_terms_for(general: Terms, profiles: Profiles | None) -> Callable[[Reque
             fit_mtu = general.fit_mtu if profile.fit_mtu is None else profile.fit_mtu
             policy, patience = profile.policy(general.policy), profile.patience(general.patience)
             terms[profile] = evolve(
-                general, policy=policy, patience=patience, fit_mtu=fit_mtu, single_port=profile.single_port
+                general,
+                policy=policy,
+                patience=patience,
+                fit_mtu=fit_mtu,
+                single_port=profile.single_port,
+                profile=profile.name,
             )
         return terms[profile]
 

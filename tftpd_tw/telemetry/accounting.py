@@ -21,7 +21,7 @@ from tftpd_tw.telemetry.totals import Totals
 Source = Callable[[Totals], None]
 """Adds what it knows."""
 
-_PEER_ERROR = f"{Reason.PEER_ERROR.value}:"
+_PEER_ERROR = f"{Reason.PEER_ERROR}:"
 _PEER_ERRORS = frozenset(f"{_PEER_ERROR}{code.value}" for code in ErrorCode)
 
 
