@@ -172,7 +172,7 @@ class IAuthorizer(Interface):
 
 
 class Outcome(enum.StrEnum):
-    """What became of a request, in one of five words."""
+    """What became of a request, in one of six words."""
 
     COMPLETED = "completed"
     FAILED = "failed"
@@ -183,11 +183,13 @@ class Outcome(enum.StrEnum):
     """The client only wanted to know the size."""
     UNANSWERED = "unanswered"
     """The client never reacted to the answer; a spoofed request ends so."""
+    IGNORED = "ignored"
+    """It got no answer, because a rule or a limit has it so, or for want of a socket."""
 
 
 @frozen
 class TransferRecord:
-    """One finished transfer, or one refused request: what an operator wants to know of it."""
+    """One finished transfer, or one request that none came of: what an operator wants to know of it."""
 
     request: Request
     agreed: Agreed | None
@@ -195,7 +197,8 @@ class TransferRecord:
     outcome: Outcome
     reason: str
     """Why, in a word: a :class:`~tftpd_tw.protocol.events.Reason`, or the ``reason`` of an error of
-    :mod:`tftpd_tw.protocol.errors`."""
+    :mod:`tftpd_tw.protocol.errors`; ``denied-by-rule:<name>``, or the name of a limit. Of what is ignored also
+    ``no-socket:<errno>``, and ``port-in-use`` where the client has a transfer on the very port that it asks."""
     detail: str = ""
     """What only the log may say: an exception's message, the text of the client's ERROR. Not escaped."""
     byte_count: int = 0
@@ -244,16 +247,10 @@ class ITransferObserver(Interface):
         """Its outcome is known."""
 
     def request_refused(record: TransferRecord) -> None:
-        """No session came of a request."""
+        """No session came of a request. Anybody can cause this at any rate."""
 
     def error_sent(code: int) -> None:
         """An ERROR packet with this code left."""
-
-    def request_ignored(client: Address, why: str) -> None:
-        """A request gets no answer, because a rule or a limit has it so, or for want of a socket: ``why`` is
-        ``denied-by-rule:<name>``, the name of the limit, ``no-socket:<errno>``, or ``port-in-use`` where the
-        client has a transfer on the very port that it asks. Anybody can cause this at any rate.
-        """
 
     def datagram_dropped(why: str) -> None:
         """Something arrived at the request port that is no request; ``why`` is one word of a fixed list."""

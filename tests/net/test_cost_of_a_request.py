@@ -23,6 +23,7 @@ from tftpd_tw.net.listener import Listener
 from tftpd_tw.net.serving import Server
 from tftpd_tw.telemetry import families
 from tftpd_tw.telemetry.accounting import Accounting
+from tftpd_tw.telemetry.reports import Reports
 from tftpd_tw.telemetry.transfer_log import TransferLog
 
 TRANSFERS = 20
@@ -72,7 +73,7 @@ class Costs:
             closing(backend(tmp_path, reactor)) as files,
         ):
             accounting = Accounting(reactor)
-            observers = (accounting, TransferLog())
+            observers = (accounting, Reports(reactor, [TransferLog()]))
             listener = Listener(Server(reactor.engine, files, observers=observers))
             port = listener.listen("127.0.0.1", 0, single_port=single_port).port
             self._serve(reactor, listener, port)

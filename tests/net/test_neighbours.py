@@ -5,13 +5,14 @@ import subprocess
 import sys
 
 import pytest
+from attrs import evolve
 from lacking import lacking
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
 
 from tftpd_tw.interfaces import Address, Direction, Request
-from tftpd_tw.net.neighbours import Neighbour, Neighbours, find_neighbour
+from tftpd_tw.net.neighbours import NOBODY, Neighbour, Neighbours, find_neighbours
 from tftpd_tw.policy.client_names import ClientNames
 from tftpd_tw.protocol.packets import Mode
 
@@ -38,14 +39,13 @@ exec "$@"
 
 SCRIPT = """
 import socket, sys
-from tftpd_tw.interfaces import Address
-from tftpd_tw.net.neighbours import find_neighbour, interface_towards
+from tftpd_tw.net.neighbours import find_neighbours, interface_towards
 from tftpd_tw.net.sockets import interface_name
-for line in sys.stdin:
-    client, interface = line.split()
-    found = find_neighbour(Address(client, 1), socket.if_nametoindex(interface))
-    towards = interface_name(interface_towards(client))
-    print(found.mac.hex() if found.mac else None, found.interface, towards)
+asked = [(client, socket.if_nametoindex(interface)) for client, interface in map(str.split, sys.stdin)]
+found = find_neighbours(asked)
+for client in asked:
+    mac, interface = found[client]
+    print(mac.hex() if mac else None, interface, interface_name(interface_towards(client[0])))
 """
 
 CLIENTS = {
@@ -86,15 +86,15 @@ def test_the_kernel_is_asked():
 
 def test_an_interface_that_has_gone():
     """Nothing is known of it, and that is no failure."""
-    assert find_neighbour(REQUEST.client, 0x7FFFFFF0) == Neighbour(None, None)
-    assert find_neighbour(REQUEST.client, 0) == Neighbour(None, None)
+    gone = [("192.0.2.9", 0x7FFFFFF0), ("192.0.2.9", 0)]
+    assert find_neighbours(gone) == dict.fromkeys(gone, NOBODY)
 
 
 def test_without_netlink(monkeypatch):
     """Where there is none, that is said."""
     monkeypatch.delattr(socket, "AF_NETLINK")
     with pytest.raises(OSError, match="no netlink"):
-        find_neighbour(REQUEST.client, 1)
+        find_neighbours([("127.0.0.1", 1)])
 
 
 def identified(neighbours):
@@ -108,25 +108,25 @@ def test_what_a_client_is_called():
     """The hardware address is written as PXELINUX does; the kernel is asked for the client of the request."""
     asked = []
 
-    def find(client, interface):
-        asked.append((client, interface))
-        return Neighbour(bytes.fromhex("5254000000AB"), "eth0")
+    def find(clients):
+        asked.append(clients)
+        return dict.fromkeys(clients, Neighbour(bytes.fromhex("5254000000AB"), "eth0"))
 
     names = identified(Neighbours(maybeDeferred, find))
     assert names == ClientNames(b"192.0.2.9", b"C0000209", b"52-54-00-00-00-ab", b"eth0")
-    assert asked == [(REQUEST.client, 1)]
+    assert asked == [{("192.0.2.9", 1)}]
 
 
 def test_what_is_not_known():
     """Who is not known has an address all the same."""
-    names = identified(Neighbours(maybeDeferred, lambda client, interface: Neighbour(None, None)))
+    names = identified(Neighbours(maybeDeferred, lambda clients: {}))
     assert names == ClientNames(b"192.0.2.9", b"C0000209")
 
 
 def test_a_kernel_that_refuses():
     """Clients are served as far as their addresses go; the operator is told once what to do."""
 
-    def find(client, interface):
+    def find(clients):
         raise PermissionError(1, "Operation not permitted")
 
     neighbours = Neighbours(maybeDeferred, find)
@@ -148,3 +148,21 @@ def test_a_client_that_gave_up():
     assert isinstance(results[0], Failure)
     assert results[0].check(CancelledError)
     assert logged == []
+
+
+def test_many_clients_at_once():
+    """Each gets its own; the kernel is asked once for those of the same address and interface."""
+    asked = []
+
+    def find(clients):
+        asked.append(clients)
+        return {client: Neighbour(client[0].encode()[-1:], f"eth{client[1]}") for client in clients if client[1]}
+
+    requests = [evolve(REQUEST, client=Address(host, port), interface=interface) for host, port, interface in MANY]
+    results = []
+    Neighbours(maybeDeferred, find).find(requests).addCallback(results.extend)
+    assert asked == [{("192.0.2.1", 1), ("192.0.2.2", 2), ("192.0.2.2", 0)}]
+    assert results == [Neighbour(b"1", "eth1"), Neighbour(b"2", "eth2"), Neighbour(b"1", "eth1"), NOBODY]
+
+
+MANY = [("192.0.2.1", 1000, 1), ("192.0.2.2", 1000, 2), ("192.0.2.1", 1001, 1), ("192.0.2.2", 1001, 0)]

@@ -14,6 +14,7 @@ from tftpd_tw.protocol.options import Policy
 from tftpd_tw.service.configuration import Configuration, Filesystem, Network, Performance
 from tftpd_tw.service.supervision import WorkersService
 from tftpd_tw.service.value_types import Folder, Host, Port, Workers
+from tftpd_tw.telemetry.reports import Reports
 from tftpd_tw.telemetry.transfer_log import TransferLog
 from tftpd_tw.testing import MemoryNetwork, RawPeer
 
@@ -74,7 +75,7 @@ def network() -> MemoryNetwork:
     network.serve(
         MemoryBackend({b"file": b"x" * 1000}, writable=True),
         Terms(Policy(max_blksize=1428)),
-        observers=[TransferLog()],
+        observers=[Reports(network.clock, [TransferLog()])],
     )
     return network
 

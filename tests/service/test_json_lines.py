@@ -71,6 +71,11 @@ def test_a_download(network: MemoryNetwork, events: list[LogEvent]) -> None:
         "direction": "read",
         "name": "file",
         "mode": "octet",
+        "mac": None,
+        "interface": None,
+        "profile": None,
+        "backend": "memory",
+        "served": "file",
         "asked": {"blksize": "500", "windowsize": "2", "tsize": "0"},
         "agreed": {"blksize": 500, "windowsize": 2, "tsize": 1000},
         "size": 1000,
@@ -80,8 +85,9 @@ def test_a_download(network: MemoryNetwork, events: list[LogEvent]) -> None:
         "outcome": "completed",
         "reason": "completed",
         "detail": "",
+        "more": 0,
     }
-    ended = events[0]["record"]
+    ended = events[0]["report"].record
     assert times["round_trip_ms"] == pytest.approx(ended.round_trip * 1000, abs=0.001)
     assert times["response_seconds"] == pytest.approx(ended.response_seconds, abs=1e-6)
     assert times["seconds"] == pytest.approx(ended.seconds, abs=1e-6)
@@ -169,7 +175,7 @@ def test_from_a_worker(network: MemoryNetwork, events: list[LogEvent]) -> None:
     """The same object, with the number of the worker; also where the event comes to it as text."""
     network.get(b"file", block_size=500)
     network.run_until_idle()
-    packed = json.loads(json.dumps(pack_event(events[0], with_record=True)))
+    packed = json.loads(json.dumps(pack_event(events[0], with_report=True)))
     assert written(unpack_event(packed["log"], 3)) == {**written(events[0]), "worker": 3}
 
 
@@ -178,7 +184,7 @@ def test_from_a_worker_that_writes_text(network: MemoryNetwork, events: list[Log
     network.get(b"file")
     network.run_until_idle()
     packed = pack_event(events[0])
-    assert packed["log"]["record"] is None
+    assert packed["log"]["report"] is None
     assert written(unpack_event(packed["log"], 3))["text"] == events[0]["text"]
 
 

@@ -5,10 +5,13 @@ import json
 from collections.abc import Callable, Iterator
 
 import pytest
+from twisted.internet.task import Clock
 from twisted.logger import LogEvent, LogLevel, globalLogPublisher, textFileLogObserver
 
-from tftpd_tw.interfaces import Address
+from tftpd_tw.interfaces import Address, Direction, Outcome, Request, TransferRecord
+from tftpd_tw.protocol.packets import Mode
 from tftpd_tw.service.messages import pack_event
+from tftpd_tw.telemetry.reports import Reports
 from tftpd_tw.telemetry.transfer_log import TransferLog
 from tftpd_tw.testing import MemoryNetwork, RawPeer
 
@@ -35,7 +38,7 @@ def test_a_download_is_one_line(network: MemoryNetwork, written: Written) -> Non
         'name="file" mode=octet asked=blksize=500,windowsize=2,tsize=0 '
         "agreed=blksize=500,windowsize=2,tsize=1000 bytes=1000 seconds=0.00"
     )
-    assert written()[0].endswith(" retransmits=0")
+    assert written()[0].endswith(' retransmits=0 file="file"')
 
 
 def test_an_upload_is_one_line(network: MemoryNetwork, written: Written) -> None:
@@ -56,7 +59,7 @@ def test_a_refusal_is_one_line(peer: RawPeer, written: Written) -> None:
 
 
 def test_the_fields_are_there_for_other_observers(network: MemoryNetwork) -> None:
-    """One event of level info: numbers as numbers, names escaped, and a system that shows where it is from."""
+    """One event of level info: the report as it is, and a system that shows where it is from."""
     events: list[LogEvent] = []
     globalLogPublisher.addObserver(events.append)
     network.get(b"file", block_size=500, window_size=2)
@@ -65,10 +68,10 @@ def test_the_fields_are_there_for_other_observers(network: MemoryNetwork) -> Non
     [event] = [event for event in events if event["log_namespace"] == "tftpd_tw.transfers"]
     assert event["log_level"] is LogLevel.info
     assert event["log_system"] == "tftpd_tw.transfers#info"
-    fields = {"direction": "read", "outcome": "completed", "reason": "completed", "name": "file", "mode": "octet"}
-    assert fields.items() <= event.items()
-    assert (event["bytes"], event["retransmits"], event["detail"]) == (1000, 0, "")
-    assert 0 < event["seconds"] < 1
+    record = event["report"].record
+    assert (record.outcome, record.reason, record.request.name) == (Outcome.COMPLETED, "completed", b"file")
+    assert (record.byte_count, record.retransmits, record.detail) == (1000, 0, "")
+    assert 0 < record.seconds < 1
     assert event["text"].startswith("read completed reason=completed client=192.0.2.100:49152 ")
     assert json.loads(json.dumps(pack_event(event)))["log"]["text"] == event["text"]
 
@@ -127,19 +130,39 @@ def test_what_is_no_request_is_not_written(peer: RawPeer, written: Written) -> N
 
 def test_ignored_requests_are_a_line_a_minute(written: Written) -> None:
     """S037: for each client, whatever comes; the next one says how many there were."""
-    now = 100.0
-    log = TransferLog(seconds=lambda: now)
-    flooder, other = Address("192.0.2.7", 2000), Address("192.0.2.8", 2001)
+    clock = Clock()
+    clock.advance(100.0)
+    reports = Reports(clock, [TransferLog()])
     for _ in range(1000):
-        log.request_ignored(flooder, "max-connections")
-    log.request_ignored(other, "denied-by-rule:lab\n2")
-    now += 60.0
-    log.request_ignored(flooder, "answer-rate")
+        reports.request_refused(ignored("192.0.2.7", "max-connections"))
+    reports.request_refused(ignored("192.0.2.8", "denied-by-rule:lab\n2"))
+    clock.advance(60.0)
+    reports.request_refused(ignored("192.0.2.7", "answer-rate"))
+    rest = 'local=192.0.2.1 name="f" mode=octet asked=- agreed=- bytes=0 seconds=0.000 retransmits=0'
     assert written() == [
-        "request ignored reason=max-connections client=192.0.2.7:2000 more=0",
-        "request ignored reason=denied-by-rule:lab\\x0a2 client=192.0.2.8:2001 more=0",
-        "request ignored reason=answer-rate client=192.0.2.7:2000 more=999",
+        f"read ignored reason=max-connections client=192.0.2.7:2000 {rest}",
+        f"read ignored reason=denied-by-rule:lab\\x0a2 client=192.0.2.8:2000 {rest}",
+        f"read ignored reason=answer-rate client=192.0.2.7:2000 {rest} more=999",
     ]
+
+
+def ignored(host: str, why: str) -> TransferRecord:
+    """The record of a request that got no answer."""
+    request = Request(Direction.READ, b"f", Mode.OCTET, (), Address(host, 2000), Address("192.0.2.1", 69))
+    return TransferRecord(request, None, Outcome.IGNORED, why)
+
+
+def test_a_missing_file_is_a_line_a_minute(network: MemoryNetwork, peer: RawPeer, written: Written) -> None:
+    """For each client and name: a loader that asks again and again fills no disk, and hides nothing else."""
+    other = network.host("192.0.2.101").raw()
+    for _ in range(3):
+        for asking, name in ((peer, b"a"), (peer, b"b"), (other, b"a")):
+            asking.ask(b"\0\1" + name + b"\0octet\0")
+    names = [(line.split()[3].rpartition(":")[0], line.split('"')[1]) for line in written()]
+    assert names == [("client=192.0.2.100", "a"), ("client=192.0.2.100", "b"), ("client=192.0.2.101", "a")]
+    network.clock.advance(60.0)
+    peer.ask(b"\0\1a\0octet\0")
+    assert written()[3].endswith('detail="a" more=2')
 
 
 def test_who_never_answers_is_a_line_a_minute(network: MemoryNetwork, peer: RawPeer, written: Written) -> None:

@@ -128,13 +128,6 @@ class Listener:
             return
         assert isinstance(packet, (ReadRequest, WriteRequest))
         reading = isinstance(packet, ReadRequest)
-        if entry is not None:
-            if not entry.transfer.busy():
-                entry.transfer.abandon()
-            elif entry.transfer.on_request_port:
-                # Nobody could tell the packets of the one from those of the other.
-                server.tell("request_ignored", peer, "port-in-use")
-                return
         request = Request(
             Direction.READ if reading else Direction.WRITE,
             packet.name,
@@ -146,11 +139,18 @@ class Listener:
             broadcast,
             interface,
         )
+        if entry is not None:
+            if not entry.transfer.busy():
+                entry.transfer.abandon()
+            elif entry.transfer.on_request_port:
+                # Nobody could tell the packets of the one from those of the other.
+                server.ignore(request, "port-in-use")
+                return
         transfer = ServedTransfer(server, request, self._over, port)
         if server.limits is not None:
             limit = server.limits.admit(transfer, peer.host, server.engine.clock.seconds())
             if limit is not None:
-                server.tell("request_ignored", peer, limit)
+                server.ignore(request, limit)
                 return
         self._transfers[transfer] = key
         self._latest[key] = _Entry(transfer, datagram)

@@ -1,9 +1,10 @@
 """What the kernel knows of a client: its hardware address, and the name of the interface that it came in by.
 
 The kernel is asked by netlink (rtnetlink(7)), for IPv4 and IPv6 alike: /proc/net/arp has only the one, there is no
-such file for the other, and both would be read as a whole. That takes 100 microseconds, unless somebody is setting
-up a network and holds a lock meanwhile; so a thread asks, and only where a rule or a folder needs it. Nothing is
-kept: an address may be another machine's a minute later, when a rack is being installed.
+such file for the other, and both would be read as a whole. That takes some 20 microseconds, unless somebody is
+setting up a network and holds a lock meanwhile; so a thread asks: before the answer where a rule or a folder needs
+it, and otherwise when all is over, for the record. Nothing is kept: an address may be another machine's a minute
+later, when a rack is being installed.
 
 A client on the same wire is in the table when its request arrives, since it has asked for our hardware address
 before, and told its own. One behind a router is not, and none of its addresses would be of use.
@@ -13,7 +14,7 @@ import errno
 import ipaddress
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from struct import Struct
 from typing import NamedTuple, cast
 
@@ -22,7 +23,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from tftpd_tw.interfaces import Address, Request, RunBlocking
+from tftpd_tw.interfaces import Request, RunBlocking
 from tftpd_tw.net.sockets import interface_name
 from tftpd_tw.policy.client_names import ClientNames, names_by_address
 
@@ -41,6 +42,10 @@ _NEIGHBOUR_IP, _NEIGHBOUR_MAC = 1, 2
 _NO_ARP = 0x40  # nobody has told it, as on the loopback interface
 
 
+Client = tuple[str, int]
+"""Its address, and the number of the interface that its request came in by."""
+
+
 class Neighbour(NamedTuple):
     """A client on the wire."""
 
@@ -51,15 +56,20 @@ class Neighbour(NamedTuple):
 NOBODY = Neighbour(None, None)
 
 
-def find_neighbour(client: Address, interface: int) -> Neighbour:
-    """What the kernel knows of ``client``, whose request came in by the ``interface`` of that number. May block.
+def find_neighbours(clients: Iterable[Client]) -> dict[Client, Neighbour]:
+    """What the kernel knows of ``clients``. May block.
 
     :raises OSError: the kernel cannot be asked
     """
+    with _netlink() as netlink:
+        return {client: _neighbour(netlink, *client) for client in clients}
+
+
+def _neighbour(netlink: socket.socket, host: str, interface: int) -> Neighbour:
     name = interface_name(interface)
     if name is None:
         return NOBODY
-    return Neighbour(_mac_of(ipaddress.ip_address(client.host).packed, interface), name)
+    return Neighbour(_mac_of(netlink, ipaddress.ip_address(host).packed, interface), name)
 
 
 def interface_towards(host: str) -> int:
@@ -69,20 +79,21 @@ def interface_towards(host: str) -> int:
     """
     address = ipaddress.ip_address(host)
     question = _ROUTE.pack(_family(address.packed), address.max_prefixlen) + _attribute(_ROUTE_TO, address.packed)
-    try:
-        answer = _ask(_GET_ROUTE, question)
-    except OSError as error:
-        if error.errno not in (errno.ENETUNREACH, errno.EHOSTUNREACH):
-            raise
-        return 0
+    with _netlink() as netlink:
+        try:
+            answer = _ask(netlink, _GET_ROUTE, question)
+        except OSError as error:
+            if error.errno not in (errno.ENETUNREACH, errno.EHOSTUNREACH):
+                raise
+            return 0
     number: int = _NUMBER.unpack(_attributes(answer, _ROUTE.size).get(_ROUTE_INTERFACE, bytes(4)))[0]
     return number
 
 
-def _mac_of(client: bytes, interface: int) -> bytes | None:
+def _mac_of(netlink: socket.socket, client: bytes, interface: int) -> bytes | None:
     question = _NEIGHBOUR.pack(_family(client), interface, 0, 0, 0) + _attribute(_NEIGHBOUR_IP, client)
     try:
-        answer = _ask(_GET_NEIGHBOUR, question)
+        answer = _ask(netlink, _GET_NEIGHBOUR, question)
     except OSError as error:
         # No such neighbour; or the interface has just been taken away.
         if error.errno not in (errno.ENOENT, errno.ENODEV):
@@ -96,13 +107,16 @@ def _family(packed: bytes) -> int:
     return socket.AF_INET if len(packed) == 4 else socket.AF_INET6
 
 
-def _ask(what: int, question: bytes) -> bytes:
-    """The body of the message that answers."""
+def _netlink() -> socket.socket:
     if not hasattr(socket, "AF_NETLINK"):
         raise OSError(errno.EAFNOSUPPORT, "this system has no netlink")
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0) as netlink:
-        netlink.send(_HEADER.pack(_HEADER.size + len(question), what, _REQUEST, 0, 0) + question)
-        answer = netlink.recv(1 << 16)
+    return socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
+
+
+def _ask(netlink: socket.socket, what: int, question: bytes) -> bytes:
+    """The body of the message that answers."""
+    netlink.send(_HEADER.pack(_HEADER.size + len(question), what, _REQUEST, 0, 0) + question)
+    answer = netlink.recv(1 << 16)
     length, kind, _, _, _ = _HEADER.unpack_from(answer)
     body = answer[_HEADER.size : length]
     if kind == _MESSAGE_ERROR:
@@ -134,7 +148,9 @@ class Neighbours:
     """
 
     def __init__(
-        self, run_blocking: RunBlocking, find: Callable[[Address, int], Neighbour] = find_neighbour
+        self,
+        run_blocking: RunBlocking,
+        find: Callable[[Iterable[Client]], Mapping[Client, Neighbour]] = find_neighbours,
     ) -> None:
         self._run_blocking = run_blocking
         self._find = find
@@ -142,20 +158,28 @@ class Neighbours:
 
     def identify(self, request: Request) -> "Deferred[ClientNames]":
         """What ``request``'s client is called. What cannot be found out is None; it never fails."""
-        work = cast("Deferred[Neighbour]", self._run_blocking(self._find, request.client, request.interface))
-        return work.addErrback(self._cannot).addCallback(_named, names_by_address(request))
+        found = self.find([request])
+        return found.addCallback(lambda neighbours: _named(neighbours[0], names_by_address(request)))
 
-    def _cannot(self, failure: Failure) -> Neighbour:
+    def find(self, requests: Sequence[Request]) -> "Deferred[list[Neighbour]]":
+        """What the kernel knows of the client of each; never fails."""
+        clients = [(request.client.host, request.interface) for request in requests]
+        work = cast("Deferred[Mapping[Client, Neighbour]]", self._run_blocking(self._find, set(clients)))
+        return work.addErrback(self._cannot).addCallback(
+            lambda known: [known.get(client, NOBODY) for client in clients]
+        )
+
+    def _cannot(self, failure: Failure) -> Mapping[Client, Neighbour]:
         if failure.check(CancelledError) is not None:
             failure.raiseException()
         if not self._complained:
             self._complained = True
-            log.error(
+            log.warn(
                 "Hardware addresses and interfaces of clients are not known, since the kernel cannot be asked:"
                 " {error}. Allow AF_NETLINK, or do without {{mac}} and {{interface}}",
                 error=failure.getErrorMessage(),
             )
-        return NOBODY
+        return {}
 
 
 def _named(neighbour: Neighbour, names: ClientNames) -> ClientNames:

@@ -251,7 +251,7 @@ class ServedTransfer:
         except OSError as error:
             # No descriptor or port is left. Silence: the client asks again, and there may be room then.
             release(content)
-            server.tell("request_ignored", request.client, f"no-socket:{name_of(error)}")
+            server.ignore(request, f"no-socket:{name_of(error)}")
             self._closed()
             return
         self._session = session
@@ -270,7 +270,7 @@ class ServedTransfer:
         if refusal.error is not None:
             self._refuse(refusal.error, refusal.reason)
         else:
-            self._server.tell("request_ignored", self.request.client, refusal.reason)
+            self._server.ignore(self.request, refusal.reason)
             self._closed()
 
     def _refuse(self, error: TFTPError, reason: str | None = None) -> None:

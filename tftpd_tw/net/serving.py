@@ -4,7 +4,15 @@ from collections.abc import Callable, Sequence
 
 from attrs import frozen
 
-from tftpd_tw.interfaces import Address, IAuthorizer, IBackend, ITransferObserver, Request
+from tftpd_tw.interfaces import (
+    Address,
+    IAuthorizer,
+    IBackend,
+    ITransferObserver,
+    Outcome,
+    Request,
+    TransferRecord,
+)
 from tftpd_tw.net.engine import IAnswers, IEngine, IRequestSocket
 from tftpd_tw.policy.endurance import Endurance
 from tftpd_tw.policy.limits import Limits
@@ -75,3 +83,7 @@ class Server:
         """Send an ERROR."""
         answers.send_once(encode_failure(error), local, peer)
         self.tell("error_sent", int(error.code))
+
+    def ignore(self, request: Request, why: str) -> None:
+        """Send nothing; see :class:`~tftpd_tw.interfaces.TransferRecord` for ``why``."""
+        self.tell("request_refused", TransferRecord(request, None, Outcome.IGNORED, why))

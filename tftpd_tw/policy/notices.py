@@ -4,6 +4,8 @@ Also in all there is a limit, since an attacker who forges addresses has as many
 is counted nevertheless, in the figures.
 """
 
+from collections.abc import Hashable
+
 from attrs import define, field
 
 from tftpd_tw.policy.recent import Recent
@@ -12,7 +14,7 @@ INTERVAL = 60.0
 """Seconds between two notices with the same key."""
 
 MOST_PER_INTERVAL = 100
-"""Notices in so many seconds, whatever their keys."""
+"""Notices in so many seconds, whatever their keys, unless it is said otherwise."""
 
 
 @define
@@ -25,18 +27,20 @@ class _Heard:
 class Notices:
     """Decides what is said."""
 
-    _heard: Recent[str, _Heard] = field(init=False, factory=lambda: Recent(_Heard))
+    _most: int = MOST_PER_INTERVAL
+    """In all."""
+    _heard: Recent[Hashable, _Heard] = field(init=False, factory=lambda: Recent(_Heard))
     _began: float = field(init=False, default=0.0)
     _said: int = field(init=False, default=0)
 
-    def due(self, key: str, now: float) -> int | None:
+    def due(self, key: Hashable, now: float) -> int | None:
         """It happened at ``now`` (seconds): how often it did since the last notice of ``key`` and was passed over,
         or None if this one is passed over too.
         """
         heard = self._heard.get(key)
         if now - self._began >= INTERVAL:
             self._began, self._said = now, 0
-        if self._said >= MOST_PER_INTERVAL or (heard.said_at is not None and now - heard.said_at < INTERVAL):
+        if self._said >= self._most or (heard.said_at is not None and now - heard.said_at < INTERVAL):
             heard.since += 1
             return None
         self._said += 1

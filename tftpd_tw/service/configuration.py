@@ -325,6 +325,12 @@ class Monitoring:
         option="http",
         restart=True,
     )
+    recent_transfers: types.Recent = setting(
+        types.Recent(1000),
+        "Records of transfers and refused requests that are kept in memory, for the page and the commands. Each"
+        " takes about two kilobytes.",
+        restart=True,
+    )
 
 
 @frozen

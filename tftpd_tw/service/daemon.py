@@ -21,7 +21,7 @@ from typing import Any
 
 from prometheus_client.registry import Collector
 from twisted.application.service import MultiService, Service
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import CannotListenError
 from twisted.logger import Logger
 from twisted.web.http import HTTPFactory
@@ -42,6 +42,7 @@ from tftpd_tw.service.systemd import NotifyService, Systemd
 from tftpd_tw.service.transfers import Transfers
 from tftpd_tw.service.value_types import HTTP_OFF, HttpAddress
 from tftpd_tw.telemetry.accounting import Accounting
+from tftpd_tw.telemetry.board import Board
 from tftpd_tw.telemetry.prometheus import BuildCollector, ReloadCollector, TransferCollector, WorkerCollector
 from tftpd_tw.web.site import make_site
 
@@ -67,6 +68,8 @@ class TftpService(Service):
         self._storage: Storage | None = None
         self._ports: RequestPorts | None = None
         self._transfers: Transfers | None = None
+        self.board = Board(configuration.monitoring.recent_transfers)
+        """The transfers."""
 
     def privilegedStartService(self) -> None:
         """Open the folder and the ports.
@@ -120,6 +123,12 @@ class TftpService(Service):
         stopped = self._transfers.stop()
         self._ports.close()
         return stopped
+
+    def look(self) -> "Deferred[None]":
+        """Have the board be up to date; fires when it is."""
+        if self._transfers is not None:
+            self.board.look(self._transfers.view)
+        return succeed(None)
 
     def hurry(self) -> None:
         """End all transfers now."""

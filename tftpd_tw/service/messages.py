@@ -2,9 +2,9 @@
 
 ==========  ========================================================
 to worker   its :class:`Assignment`, once; then :data:`ASK_FIGURES`,
-            :class:`Change` and :data:`HURRY`
+            :func:`ask_view`, :class:`Change` and :data:`HURRY`
 to daemon   ``{"ready": true}`` once it serves; ``{"figures": ...}``
-            for each question; ``{"changed": why_not}`` for each
+            and ``{"view": ...}`` for each question; ``{"changed": why_not}`` for each
             change, empty if it was made; ``{"staying": places}``
             with that, when it has to end and whenever it is less:
             where it has transfers though it takes no more requests;
@@ -28,13 +28,19 @@ from twisted.logger import LogEvent, LogLevel
 
 from tftpd_tw.service.configuration import Configuration
 from tftpd_tw.service.opening import Place
-from tftpd_tw.telemetry.json_lines import event_text, record_fields
+from tftpd_tw.telemetry.json_lines import event_text, fields_of_report
 
 REPLIES = 3
 PASSAGE = 4
 FIRST_FOLDER = 5
 
 ASK_FIGURES = b'{"ask": "figures"}\n'
+
+
+def ask_view(seen: int) -> bytes:
+    """Asks for :meth:`View.since(seen) <tftpd_tw.telemetry.view.View.since>`."""
+    return b'{"ask": "view", "seen": %d}\n' % seen
+
 
 HURRY = b'{"hurry": true}\n'
 """End at once, and all transfers with it."""
@@ -109,10 +115,10 @@ def unpack_places(message: Message) -> Sequence[Place]:
     return _converter.structure(message["staying"], tuple[Place, ...])
 
 
-def pack_event(event: LogEvent, *, with_record: bool = False) -> Message:
+def pack_event(event: LogEvent, *, with_report: bool = False) -> Message:
     """A log event as a message: its text, and those of its fields that JSON has a word for.
 
-    :param with_record: what :func:`~tftpd_tw.telemetry.json_lines.json_line` needs too
+    :param with_report: what :func:`~tftpd_tw.telemetry.json_lines.json_line` needs too
     """
     fields = {
         name: value
@@ -126,7 +132,7 @@ def pack_event(event: LogEvent, *, with_record: bool = False) -> Message:
             "namespace": event["log_namespace"],
             "text": event_text(event)[:LONGEST_TEXT],
             "fields": fields,
-            "record": record_fields(event) if with_record else None,
+            "report": fields_of_report(event) if with_report else None,
         }
     }
 
@@ -141,7 +147,7 @@ def unpack_event(packed: Message, worker: int) -> LogEvent:
         **packed["fields"],
         "worker": worker,
         "text": packed["text"],
-        "record_fields": packed.get("record"),
+        "report_fields": packed.get("report"),
         "log_format": "{text}",
         "log_time": packed["time"],
         "log_level": level,

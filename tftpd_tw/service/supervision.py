@@ -32,6 +32,7 @@ from tftpd_tw.service.request_ports import Port, RequestPorts, bound
 from tftpd_tw.service.sharing import share_of_worker
 from tftpd_tw.service.storage import Storage
 from tftpd_tw.service.worker_process import WorkerProcess
+from tftpd_tw.telemetry.board import Board
 from tftpd_tw.telemetry.process import add_process
 from tftpd_tw.telemetry.totals import Totals
 
@@ -59,6 +60,9 @@ class WorkersService(Service):
         self._ready: Deferred[None] = Deferred()
         self._past = Totals()
         self._scrapes: list[Deferred[None]] = []
+        self._looks: list[Deferred[None]] = []
+        self.board = Board(configuration.monitoring.recent_transfers)
+        """The transfers of all workers."""
 
     def privilegedStartService(self) -> None:
         """Open the folder and the ports.
@@ -164,11 +168,11 @@ class WorkersService(Service):
 
     def refresh(self) -> "Deferred[None]":
         """Ask every worker for its figures; fires when they are there, or too late. Never fails."""
-        waiting: Deferred[None] = Deferred()
-        self._scrapes.append(waiting)
-        if len(self._scrapes) == 1:
-            gatherResults([process.ask() for process in self._processes()]).addCallback(self._refreshed)
-        return waiting
+        return self._ask_all(WorkerProcess.ask, self._scrapes)
+
+    def look(self) -> "Deferred[None]":
+        """Ask every worker for its transfers; fires when the board has them, or too late. Never fails."""
+        return self._ask_all(WorkerProcess.ask_view, self._looks)
 
     @property
     def uptime(self) -> float:
@@ -249,7 +253,7 @@ class WorkersService(Service):
         cpu = mask[(number - 1) % len(mask)] if self._configuration.performance.cpu_affinity else None
         mine = share_of_worker(self._configuration, number, self._count)
         assignment = Assignment(number, mine, self.ports.places, cpu)
-        process = WorkerProcess(assignment, self.reactor, self._one_is_ready, self._release, on_ended)
+        process = WorkerProcess(assignment, self.reactor, self.board, self._one_is_ready, self._release, on_ended)
         sockets = [group[number - 1].fileno() for group in self.ports.groups]
         try:
             self.reactor.spawnProcess(
@@ -278,10 +282,22 @@ class WorkersService(Service):
     def _processes(self) -> list[WorkerProcess]:
         return [post.process for post in self._posts if post.process is not None]
 
-    def _refreshed(self, _: object) -> None:
-        scrapes, self._scrapes = self._scrapes, []
-        for waiting in scrapes:
-            waiting.callback(None)
+    def _ask_all(
+        self, ask: Callable[[WorkerProcess], "Deferred[None]"], together: "list[Deferred[None]]"
+    ) -> "Deferred[None]":
+        """Ask once for all who want it at the same time."""
+        waiting: Deferred[None] = Deferred()
+        together.append(waiting)
+
+        def answered(_: object) -> None:
+            everybody = together.copy()
+            together.clear()
+            for one in everybody:
+                one.callback(None)
+
+        if len(together) == 1:
+            gatherResults([ask(process) for process in self._processes()]).addCallback(answered)
+        return waiting
 
 
 def _say_where(configuration: Configuration, ports: Sequence[Port]) -> None:

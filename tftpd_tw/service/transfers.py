@@ -5,15 +5,18 @@ The daemon of one process has one of these; with several workers each of them ha
 
 import socket
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
 from tftpd_tw.interfaces import Address
 from tftpd_tw.net.engine import IRequestSocket
 from tftpd_tw.net.engines import ENGINES
 from tftpd_tw.net.listener import Listener
+from tftpd_tw.net.neighbours import Neighbours
 from tftpd_tw.net.serving import Server
 from tftpd_tw.policy.limits import Limits
 from tftpd_tw.service.configuration import Configuration
@@ -24,8 +27,10 @@ from tftpd_tw.service.treatment import make_bounds, make_server
 from tftpd_tw.telemetry import families
 from tftpd_tw.telemetry.accounting import Accounting
 from tftpd_tw.telemetry.process import LoopLag, add_process
+from tftpd_tw.telemetry.reports import Reports
 from tftpd_tw.telemetry.totals import Totals
 from tftpd_tw.telemetry.transfer_log import TransferLog
+from tftpd_tw.telemetry.view import View
 
 log = Logger()
 
@@ -48,7 +53,11 @@ class Transfers:
         self._on_left = on_left
         self._stopping = False
         self._configuration = configuration
-        self._observers = (accounting, TransferLog())
+        run_blocking = partial(_in_thread, reactor)
+        self.view = View(reactor, accounting, configuration.monitoring.recent_transfers)
+        """What is in progress, and what has ended lately."""
+        self._reports = Reports(reactor, (TransferLog(), self.view), Neighbours(run_blocking).find)
+        self._observers = (accounting, self._reports)
         ports = configuration.network.port_range.ports
         self._engine = ENGINES[configuration.performance.engine](reactor, ports)
         self._limits = Limits(make_bounds(configuration))
@@ -139,6 +148,7 @@ class Transfers:
 
         def drained(_: object) -> "Deferred[None]":
             self._lag.stop()
+            self._reports.flush()
             self._engine.close()
             return self._storage.close()
 
@@ -148,3 +158,8 @@ class Transfers:
         """End all transfers now, and wait for no disk."""
         self._listener.end_all("the server was told to stop at once")
         self._storage.hurry()
+
+
+def _in_thread(reactor: Any, function: Any, *arguments: Any) -> "Deferred[Any]":
+    """In a thread of the reactor's: those of the storage may all wait for a disk."""
+    return deferToThreadPool(reactor, reactor.getThreadPool(), function, *arguments)

@@ -115,7 +115,7 @@ class Worker(LineOnlyReceiver):
         if self._paused:
             self._lost += 1
         else:
-            self._send(pack_event(event, with_record=self._lines.are_json))
+            self._send(pack_event(event, with_report=self._lines.are_json))
 
     def pauseProducing(self) -> None:  # noqa: N802 - Twisted's
         """The daemon does not read. Transfers matter more than the log of them."""
@@ -147,7 +147,9 @@ class Worker(LineOnlyReceiver):
         self._send({"ready": True})
 
     def _told(self, message: Message) -> None:
-        if "ask" in message:
+        if message.get("ask") == "view":
+            self._send({"view": self._serving.view.since(message["seen"])})
+        elif "ask" in message:
             self._send({"figures": self._figures()})
         elif "change" in message:
             # One after the other: each says whether it was made.

@@ -22,10 +22,12 @@ from tftpd_tw.service.messages import (
     Assignment,
     Change,
     Lines,
+    ask_view,
     unpack_event,
     unpack_places,
 )
 from tftpd_tw.service.opening import Place
+from tftpd_tw.telemetry.board import Board
 from tftpd_tw.telemetry.totals import Totals
 
 log = Logger()
@@ -38,9 +40,43 @@ CHANGE_WITHIN = 10.0
 """Seconds that it may take a worker to change its settings."""
 
 
+class Question:
+    """Something that a worker is asked from time to time, and not again before it has answered."""
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
+        self._asked = False
+        self._waiting: Deferred[None] | None = None
+        self.answered_in_time = True
+        """The last time."""
+
+    def ask(self, tell: Callable[[], None]) -> "Deferred[None]":
+        """Have ``tell`` ask it; fires when it has answered, or after :data:`ANSWER_WITHIN`. Never fails."""
+        if not self._asked:
+            self._asked = True
+            tell()
+        waiting = self._waiting = Deferred()
+        return waiting.addTimeout(ANSWER_WITHIN, self._clock).addCallbacks(self._in_time, self._late)
+
+    def answered(self) -> None:
+        """It has, or never will."""
+        self._asked = False
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            waiting.callback(None)
+
+    def _in_time(self, _: None) -> None:
+        self.answered_in_time = True
+
+    def _late(self, _: Failure) -> None:
+        self._waiting = None
+        self.answered_in_time = False
+
+
 class WorkerProcess(ProcessProtocol):
     """One process, from its start to its end.
 
+    :param board: has what it tells of its transfers
     :param on_ready: called once, when it serves
     :param on_staying: called when it has said where its transfers stay
     :param on_ended: called once, with how it ended in words
@@ -52,6 +88,7 @@ class WorkerProcess(ProcessProtocol):
         self,
         assignment: Assignment,
         clock: IReactorTime,
+        board: Board,
         on_ready: Callable[[], None],
         on_staying: Callable[[], None],
         on_ended: Callable[["WorkerProcess", str], None],
@@ -62,8 +99,9 @@ class WorkerProcess(ProcessProtocol):
         self._on_staying = on_staying
         self._on_ended = on_ended
         self._lines: defaultdict[int, Lines] = defaultdict(Lines)
-        self._answer: Deferred[None] | None = None
-        self._asked = False
+        self._board = board
+        self._figures = Question(clock)
+        self._view = Question(clock)
         self._changes: deque[Deferred[str]] = deque()
         self.pid = 0
         self.passage, self.far_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -72,8 +110,6 @@ class WorkerProcess(ProcessProtocol):
             end.setblocking(False)
         self.ready = False
         """Whether it serves."""
-        self.responsive = True
-        """Whether it answered in time when it was asked last."""
         self.staying: Sequence[Place] | None = ()
         """Where it has transfers though it takes no more requests; None from an order that may change that until
         it has answered.
@@ -93,13 +129,20 @@ class WorkerProcess(ProcessProtocol):
 
     def ask(self) -> "Deferred[None]":
         """Fetch its figures; fires when they are there or it is clear that they won't come. Never fails."""
-        if not self.ready:
-            return succeed(None)
-        if not self._asked:
-            self._asked = True
-            self._tell(ASK_FIGURES)
-        self._answer = Deferred()
-        return self._answer.addTimeout(ANSWER_WITHIN, self._clock).addCallbacks(self._answered, self._late)
+        return self._figures.ask(lambda: self._tell(ASK_FIGURES)) if self.ready else succeed(None)
+
+    def ask_view(self) -> "Deferred[None]":
+        """The same of what its transfers are, for the board."""
+        return (
+            self._view.ask(lambda: self._tell(ask_view(self._board.seen(self.number))))
+            if self.ready
+            else succeed(None)
+        )
+
+    @property
+    def responsive(self) -> bool:
+        """Whether it answered in time when it was asked last."""
+        return self._figures.answered_in_time
 
     def change(self, change: Change, descriptors: Sequence[int] = ()) -> "Deferred[str]":
         """Have it serve by other settings, with these folders and sockets; fires with the reason if it cannot,
@@ -145,7 +188,9 @@ class WorkerProcess(ProcessProtocol):
         """It is gone, and all that it has written was read."""
         self.close()
         self.ready = False
-        self._fire()
+        self._figures.answered()
+        self._view.answered()
+        self._board.forget(self.number)
         while self._changes:
             self._changed("")
         self._on_ended(self, _how(reason.value))
@@ -163,8 +208,10 @@ class WorkerProcess(ProcessProtocol):
                 globalLogPublisher(unpack_event(message["log"], number))
             elif "figures" in message:
                 self.totals = Totals.from_snapshot(message["figures"])
-                self._asked = False
-                self._fire()
+                self._figures.answered()
+            elif "view" in message:
+                self._board.take(message["view"], number)
+                self._view.answered()
             elif "changed" in message:
                 self._changed(message["changed"])
             elif "ready" in message:
@@ -178,21 +225,9 @@ class WorkerProcess(ProcessProtocol):
         except (ValueError, KeyError, TypeError, IndexError) as error:
             log.error("worker {worker} said what makes no sense: {error}", worker=number, error=repr(error))
 
-    def _fire(self) -> None:
-        answer, self._answer = self._answer, None
-        if answer is not None:
-            answer.callback(None)
-
     def _changed(self, why_not: str) -> None:
         # One that was given up takes an answer that comes too late all the same.
         self._changes.popleft().callback(why_not)
-
-    def _answered(self, _: None) -> None:
-        self.responsive = True
-
-    def _late(self, _: Failure) -> None:
-        self._answer = None
-        self.responsive = False
 
     def _tell(self, line: bytes) -> None:
         with suppress(KeyError):  # its end of the pipe is closed: processEnded comes

@@ -11,7 +11,7 @@ from attrs import Factory, define, field
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
-from tftpd_tw.interfaces import Address, ITransfer, ITransferObserver, Outcome, TransferRecord
+from tftpd_tw.interfaces import ITransfer, ITransferObserver, Outcome, TransferRecord
 from tftpd_tw.protocol.errors import ErrorCode
 from tftpd_tw.protocol.events import Reason
 from tftpd_tw.telemetry import families
@@ -32,7 +32,9 @@ class Accounting:
 
     _clock: IReactorTime
     _started_at: float = field(init=False, default=Factory(lambda self: self._clock.seconds(), takes_self=True))
-    _active: set[ITransfer] = field(init=False, factory=set)
+    active: dict[ITransfer, int] = field(init=False, factory=dict)
+    """Transfers in progress, and their numbers in the order of their beginnings."""
+    _started: int = field(init=False, default=0)
     _ended: Totals = field(init=False, factory=Totals)
     """All but the transfers in progress and what the sources know."""
     sources: list[Source] = field(init=False, factory=list)
@@ -45,37 +47,36 @@ class Accounting:
     def totals(self) -> Totals:
         """All figures, transfers in progress included. To be read at once: some of them go on counting."""
         totals = self._ended.copy()
-        for transfer in self._active:
+        for transfer in self.active:
             _add_progress(totals, transfer.request.direction, transfer)
         for (direction, outcome, _), count in totals.values[families.REASONS].items():
             totals.count(families.TRANSFERS, direction, outcome, by=count)
-        totals.count(families.ACTIVE, by=len(self._active))
-        totals.count(families.UNVERIFIED, by=sum(not transfer.verified for transfer in self._active))
+        totals.count(families.ACTIVE, by=len(self.active))
+        totals.count(families.UNVERIFIED, by=sum(not transfer.verified for transfer in self.active))
         for source in self.sources:
             source(totals)
         return totals
 
     def transfer_started(self, transfer: ITransfer) -> None:
         """A session begins."""
-        self._active.add(transfer)
+        self._started += 1
+        self.active[transfer] = self._started
 
     def transfer_ended(self, transfer: ITransfer, record: TransferRecord) -> None:
         """Its outcome is known."""
-        self._active.discard(transfer)
+        self.active.pop(transfer, None)
         _add_progress(self._ended, record.request.direction, record)
         self._count(record)
 
     def request_refused(self, record: TransferRecord) -> None:
         """No session came of a request."""
+        if record.outcome is Outcome.IGNORED:
+            self._ended.count(families.DROPPED, record.reason)
         self._count(record)
 
     def error_sent(self, code: int) -> None:
         """An ERROR packet left."""
         self._ended.count(families.ERRORS, str(code))
-
-    def request_ignored(self, client: Address, why: str) -> None:
-        """A rule or a limit."""
-        self._ended.count(families.DROPPED, why)
 
     def loop_was_late(self, seconds: float) -> None:
         """The event loop came so much later than it should have."""

@@ -65,7 +65,7 @@ UNVERIFIED = _gauge("tftp_connections_unverified", "Transfers in progress whose 
 OPENING = _gauge("tftp_connections_opening", "Requests that wait for their file to be opened.")
 TRANSFERS = _counter(
     "tftp_transfers",
-    "Finished transfers and refused requests; size-probe is a client that only asked for the size.",
+    "Finished transfers and requests that none came of; size-probe is a client that only asked for the size.",
     ("direction", "outcome"),
     tuple((direction.value, outcome.value) for direction, outcome in product(Direction, Outcome)),
 )

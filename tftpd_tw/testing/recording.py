@@ -3,7 +3,7 @@
 from attrs import define, field
 from zope.interface import implementer
 
-from tftpd_tw.interfaces import Address, ITransfer, ITransferObserver, TransferRecord
+from tftpd_tw.interfaces import Address, ITransfer, ITransferObserver, Outcome, TransferRecord
 
 
 @implementer(ITransferObserver)
@@ -16,6 +16,7 @@ class RecordingObserver:
     refused: list[TransferRecord] = field(factory=list)
     errors: list[int] = field(factory=list)
     ignored: list[tuple[Address, str]] = field(factory=list)
+    """Clients whose requests got no answer, and why."""
     dropped: list[str] = field(factory=list)
 
     def transfer_started(self, transfer: ITransfer) -> None:
@@ -28,15 +29,14 @@ class RecordingObserver:
 
     def request_refused(self, record: TransferRecord) -> None:
         """No session came of a request."""
-        self.refused.append(record)
+        if record.outcome is Outcome.IGNORED:
+            self.ignored.append((record.request.client, record.reason))
+        else:
+            self.refused.append(record)
 
     def error_sent(self, code: int) -> None:
         """An ERROR packet left."""
         self.errors.append(code)
-
-    def request_ignored(self, client: Address, why: str) -> None:
-        """A rule or a limit."""
-        self.ignored.append((client, why))
 
     def datagram_dropped(self, why: str) -> None:
         """No request."""

@@ -1,0 +1,145 @@
+"""What is told of finished transfers, and of requests that came to nothing: to the log, to the page, to hooks.
+
+Not everything is. What one client can bring about again and again is told once a minute, with the number of times
+since: a request that gets no answer, a transfer whose client never answers, and a file that is not there.
+
+A report says who the client is on the wire, which only the kernel knows. It is asked in a thread, for all reports
+at once that have come meanwhile, and no more than twenty times a second.
+"""
+
+from collections.abc import Callable, Sequence
+from time import time
+
+from attrs import define, evolve, field, frozen
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from zope.interface import implementer
+
+from tftpd_tw.interfaces import ITransfer, ITransferObserver, Outcome, Request, TransferRecord
+from tftpd_tw.net.neighbours import NOBODY, Neighbour
+from tftpd_tw.policy.notices import Notices
+from tftpd_tw.protocol.errors import FileNotFound
+
+GAP = 0.05
+"""Seconds between two questions to the kernel."""
+
+MOST_WAITING = 1000
+"""Reports that wait for it; then they are told without what it knows."""
+
+MOST_MISSES = 2000
+"""Missing files that are told in a minute. A rack asks for some hundred while it boots."""
+
+
+@frozen
+class Report:
+    """One finished transfer, or one request that none came of."""
+
+    record: TransferRecord
+    at: float
+    """In seconds since 1970."""
+    more: int = 0
+    """How many like it were passed over since one was told last."""
+    neighbour: Neighbour = NOBODY
+    """The client on the wire."""
+
+
+Tell = Callable[[Report], object]
+
+Identify = Callable[[Sequence[Request]], "Deferred[list[Neighbour]]"]
+"""Finds the clients of requests on the wire; never fails."""
+
+
+@implementer(ITransferObserver)
+@define(eq=False)
+class Reports:
+    """Decides what is told, and tells everybody in ``listeners``."""
+
+    _clock: IReactorTime
+    _listeners: Sequence[Tell]
+    _identify: Identify | None = None
+    """None: clients are known by their addresses only."""
+    _now: Callable[[], float] = time
+    _ignored: Notices = field(init=False, factory=Notices)
+    _unanswered: Notices = field(init=False, factory=Notices)
+    _misses: Notices = field(init=False, factory=lambda: Notices(MOST_MISSES))
+    _asked: list[Report] = field(init=False, factory=list)
+    """Those whose clients the kernel is being asked for."""
+    _waiting: list[Report] = field(init=False, factory=list)
+    _next: float = field(init=False, default=0.0)
+    _call: IDelayedCall | None = field(init=False, default=None)
+
+    def transfer_started(self, transfer: ITransfer) -> None:
+        """Only the end is told."""
+
+    def transfer_ended(self, transfer: ITransfer, record: TransferRecord) -> None:
+        """Tell it; of who never answers one a minute, since that costs him one packet each."""
+        if record.outcome is Outcome.UNANSWERED:
+            self._add(record, self._unanswered.due(record.request.client.host, self._clock.seconds()))
+        else:
+            self._add(record, 0)
+
+    def request_refused(self, record: TransferRecord) -> None:
+        """Tell it; of whom nobody answers one a minute, and of a file that is missing one for each client."""
+        request = record.request
+        if record.outcome is Outcome.IGNORED:
+            self._add(record, self._ignored.due(request.client.host, self._clock.seconds()))
+        elif record.reason == FileNotFound.reason:
+            self._add(record, self._misses.due((request.client.host, request.name), self._clock.seconds()))
+        else:
+            self._add(record, 0)
+
+    def error_sent(self, code: int) -> None:
+        """The record says it."""
+
+    def datagram_dropped(self, why: str) -> None:
+        """Counted, not told: anybody can send anything at any rate."""
+
+    def flush(self) -> None:
+        """Tell now what waits."""
+        reports = self._asked + self._waiting
+        self._asked, self._waiting = [], []
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+        self._tell(reports)
+
+    def _add(self, record: TransferRecord, more: int | None) -> None:
+        if more is None:
+            return
+        report = Report(record, self._now(), more)
+        if self._identify is None:
+            for tell in self._listeners:
+                tell(report)
+            return
+        self._waiting.append(report)
+        if len(self._waiting) >= MOST_WAITING:
+            self.flush()
+        elif not self._asked and self._call is None:
+            self._ask_soon()
+
+    def _ask_soon(self) -> None:
+        wait = self._next - self._clock.seconds()
+        if wait > 0:
+            self._call = self._clock.callLater(wait, self._ask)
+        else:
+            self._ask()
+
+    def _ask(self) -> None:
+        assert self._identify is not None
+        self._call = None
+        self._next = self._clock.seconds() + GAP
+        self._asked, self._waiting = asked, _ = self._waiting, []
+        self._identify([report.record.request for report in asked]).addCallback(self._identified, asked)
+
+    def _identified(self, neighbours: list[Neighbour], asked: list[Report]) -> None:
+        if asked is not self._asked:
+            return  # told already
+        self._asked = []
+        self._tell([evolve(report, neighbour=who) for report, who in zip(asked, neighbours, strict=True)])
+        if self._waiting and self._call is None:
+            self._ask_soon()
+
+    def _tell(self, reports: Sequence[Report]) -> None:
+        for report in reports:
+            for tell in self._listeners:
+                tell(report)
