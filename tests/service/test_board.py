@@ -84,7 +84,7 @@ def seen(count: int, *ended: str, active: tuple[tuple[int, float], ...] = ()) ->
     """What a process says: times of those that have ended, numbers and ages of those in progress."""
     return {
         "active": [{"id": number, "seconds": seconds} for number, seconds in active],
-        "ended": [{"time": time} for time in ended],
+        "ended": [{"time": time, "outcome": "completed"} for time in ended],
         "count": count,
     }
 

@@ -125,7 +125,7 @@ OTHERWISE = Configuration(
     ),
     cache=Cache(False, types.CacheSize(4 << 30), types.Lifetime(3600.0)),
     logging=Logging(types.LogFormat.JSON, types.LeastLevel.WARN),
-    monitoring=Monitoring(types.HttpAddress("::1", 80), types.Recent(7)),
+    monitoring=Monitoring(types.HttpAddress("::1", 80), types.File("/etc/tftpd/secret"), types.Recent(7)),
     clients=Clients(
         profiles=(
             ClientProfile(

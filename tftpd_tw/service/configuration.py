@@ -321,8 +321,15 @@ class Monitoring:
 
     http: types.HttpAddress = setting(
         types.HttpAddress("127.0.0.1", 9069),
-        "Where /metrics and /healthz are served by HTTP.",
+        "Where the page, /metrics and /healthz are served by HTTP. The page is shown on a loopback address only,"
+        " or to those who know the secret.",
         option="http",
+        restart=True,
+    )
+    secret_file: types.File | None = setting(
+        None,
+        "File with a secret that has to be shown for everything but /healthz: as a bearer token, or as the"
+        " password of any user.",
         restart=True,
     )
     recent_transfers: types.Recent = setting(

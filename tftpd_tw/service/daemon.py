@@ -4,7 +4,8 @@
 
     tftpd
     ├── tftp      request ports and transfers, here or in worker processes
-    ├── http      /metrics and /healthz, unless switched off
+    ├── watching  what the pages show, gathered
+    ├── http      the pages and /metrics, unless switched off
     ├── control   where `tftpd-tw reload` is answered
     └── systemd   what it wants to be told, if it has started us
 
@@ -22,29 +23,31 @@ from typing import Any
 from prometheus_client.registry import Collector
 from twisted.application.service import MultiService, Service
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.error import CannotListenError
 from twisted.logger import Logger
-from twisted.web.http import HTTPFactory
 
-from tftpd_tw.interfaces import Address
 from tftpd_tw.service.apart import run_apart
 from tftpd_tw.service.configuration import Configuration
 from tftpd_tw.service.control import ControlService
 from tftpd_tw.service.cpus import worker_count
+from tftpd_tw.service.folders import Folders
+from tftpd_tw.service.http_port import HttpService, is_private, read_secret
 from tftpd_tw.service.log_lines import LogLines
-from tftpd_tw.service.opening import OpenError, announce, cannot_listen
+from tftpd_tw.service.opening import OpenError, announce
 from tftpd_tw.service.reloading import Read, Reloader
 from tftpd_tw.service.request_ports import Port, RequestPorts
 from tftpd_tw.service.signals import Signals
 from tftpd_tw.service.storage import Storage
+from tftpd_tw.service.suggester import Suggester
 from tftpd_tw.service.supervision import WorkersService
 from tftpd_tw.service.systemd import NotifyService, Systemd
 from tftpd_tw.service.transfers import Transfers
-from tftpd_tw.service.value_types import HTTP_OFF, HttpAddress
+from tftpd_tw.service.value_types import HTTP_OFF
+from tftpd_tw.service.watching import WatchingService
 from tftpd_tw.telemetry.accounting import Accounting
 from tftpd_tw.telemetry.board import Board
 from tftpd_tw.telemetry.prometheus import BuildCollector, ReloadCollector, TransferCollector, WorkerCollector
-from tftpd_tw.web.site import make_site
+from tftpd_tw.telemetry.totals import Totals
+from tftpd_tw.web.site import make_page, make_site
 
 log = Logger()
 
@@ -58,12 +61,11 @@ class TftpService(Service):
         self,
         reactor: Any,
         configuration: Configuration,
-        accounting: Accounting,
         inherited: Sequence[socket] = (),
     ) -> None:
         self._reactor = reactor
         self._configuration = configuration
-        self._accounting = accounting
+        self._accounting = Accounting(reactor)
         self._inherited = inherited
         self._storage: Storage | None = None
         self._ports: RequestPorts | None = None
@@ -124,6 +126,34 @@ class TftpService(Service):
         self._ports.close()
         return stopped
 
+    @property
+    def healthy(self) -> bool:
+        """Whether anybody serves."""
+        return bool(self.running)
+
+    @property
+    def uptime(self) -> float:
+        """Seconds since the daemon was started."""
+        return self._accounting.uptime
+
+    @property
+    def folders(self) -> Folders:
+        """What is served."""
+        assert self._storage is not None
+        return self._storage.folders
+
+    def when_ready(self) -> "Deferred[None]":
+        """Fires once it serves, which it does from its start."""
+        return succeed(None)
+
+    def totals(self) -> Totals:
+        """The figures."""
+        return self._accounting.totals()
+
+    def refresh(self) -> "Deferred[None]":
+        """They are always fresh."""
+        return succeed(None)
+
     def look(self) -> "Deferred[None]":
         """Have the board be up to date; fires when it is."""
         if self._transfers is not None:
@@ -146,38 +176,6 @@ class TftpService(Service):
             # A descriptor of its own: it may be needed for transfers when the port is closed here.
             address = self._transfers.listen(sock.dup(), place)
             announce(self._configuration.filesystem.root, address, place)
-
-
-class HttpService(Service):
-    """The HTTP port."""
-
-    name = "http"
-
-    def __init__(self, reactor: Any, address: HttpAddress, site: HTTPFactory) -> None:
-        self._reactor = reactor
-        self._address = address
-        self._site = site
-        self._port: Any = None
-
-    def privilegedStartService(self) -> None:
-        """Open the port.
-
-        :raises OpenError: it cannot be opened
-        """
-        super().privilegedStartService()
-        host, port = self._address.host, self._address.port
-        try:
-            self._port = self._reactor.listenTCP(port, self._site, interface=host)
-        except CannotListenError as error:
-            number = getattr(error.socketError, "errno", None)
-            raise OpenError(cannot_listen("TCP", Address(host, port), number, "--http")) from None
-        bound: Any = self._port.getHost()
-        log.info("metrics on http://{address}/metrics", address=str(Address(host, bound.port)))
-
-    def stopService(self) -> Any:
-        """Close the port."""
-        super().stopService()
-        return self._port.stopListening() if self._port is not None else None
 
 
 class Daemon(MultiService):
@@ -238,16 +236,14 @@ def make_service(
     systemd = systemd or Systemd()
     workers = worker_count(configuration.performance)
     tftp: TftpService | WorkersService
+    collectors: list[Collector] = []
+    crew = None
     if workers > 1:
         tftp = crew = WorkersService(reactor, configuration, workers, systemd.sockets)
-        notify = NotifyService(reactor, systemd, lambda: crew.totals().active, crew.when_ready, crew.refresh)
-        collectors: list[Collector] = [TransferCollector(crew), WorkerCollector(crew)]
-        site_options: dict[str, Any] = {"refresh": crew.refresh, "healthy": lambda: crew.serving > 0}
+        collectors.append(WorkerCollector(crew))
     else:
-        accounting = Accounting(reactor)
-        tftp = TftpService(reactor, configuration, accounting, systemd.sockets)
-        notify = NotifyService(reactor, systemd, lambda: accounting.totals().active)
-        collectors, site_options = [TransferCollector(accounting)], {}
+        tftp = TftpService(reactor, configuration, systemd.sockets)
+    notify = NotifyService(reactor, systemd, lambda: tftp.totals().active, tftp.when_ready, tftp.refresh)
 
     async def apply(new: Configuration) -> None:
         await tftp.reload(new)
@@ -264,10 +260,25 @@ def make_service(
     )
     tree = Daemon(reactor, tftp, reloader)
     tftp.setServiceParent(tree)
-    http = configuration.monitoring.http
-    if http != HTTP_OFF:
-        site = make_site(*collectors, ReloadCollector(reloader), BuildCollector(), **site_options)
-        HttpService(reactor, http, site).setServiceParent(tree)
+    monitoring = configuration.monitoring
+    if monitoring.http != HTTP_OFF:
+        secret, private = read_secret(monitoring.secret_file), is_private(monitoring.http)
+        watching = WatchingService(reactor, tftp, reloader, crew)
+        watching.setServiceParent(tree)
+        site = make_site(
+            TransferCollector(tftp),
+            *collectors,
+            ReloadCollector(reloader),
+            BuildCollector(),
+            refresh=tftp.refresh,
+            healthy=lambda: tftp.healthy,
+            page=make_page(reactor, watching, Suggester(reactor, lambda: tftp.folders)),
+            secret=secret,
+            private=private,
+        )
+        HttpService(reactor, monitoring.http, site, shows_page=private or secret is not None).setServiceParent(
+            tree
+        )
     ControlService(reactor, reloader.reload).setServiceParent(tree)
     notify.setServiceParent(tree)
     return tree

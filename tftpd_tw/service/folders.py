@@ -14,7 +14,8 @@ open. Workers open it through the descriptor that the daemon has passed to them,
 import grp
 import pwd
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from itertools import chain
+from typing import Any, cast
 
 from twisted.internet.defer import Deferred, gatherResults, succeed
 
@@ -27,6 +28,7 @@ from tftpd_tw.backends.profiled import ProfiledBackend
 from tftpd_tw.backends.quota import Quota, Usage, Usages
 from tftpd_tw.backends.shared_files import SharedFiles
 from tftpd_tw.backends.storing import Storing
+from tftpd_tw.backends.suggesting import files_beneath
 from tftpd_tw.backends.uploading import UploadPolicy
 from tftpd_tw.interfaces import IBackend, RunBlocking
 from tftpd_tw.net.neighbours import Neighbours
@@ -96,7 +98,7 @@ class Folders:
         usages: Usages | None = None,
     ) -> None:
         self._configuration = configuration
-        self._run_blocking = run_blocking
+        self.run_blocking = run_blocking
         self._paths = paths
         self._identify = identify or Neighbours(run_blocking).identify
         self._interface_name = interface_name
@@ -121,6 +123,14 @@ class Folders:
         """Remove what uploads of an earlier run have left; fires with the number of files."""
         taking = [one for one in self._directories.values() if one.uploads is not UploadPolicy.DENY]
         return gatherResults([one.clean() for one in taking]).addCallback(sum) if taking else succeed(0)
+
+    def files(self) -> "Deferred[list[str]]":
+        """The paths of the files of all folders, escaped; looked up in threads."""
+        looking = [
+            cast("Deferred[list[str]]", one.held.in_thread(files_beneath, one.held.root))
+            for one in self._directories.values()
+        ]
+        return gatherResults(looking).addCallback(lambda found: list(chain.from_iterable(found)))
 
     def add_figures(self, totals: Totals) -> None:
         """Add what is known of the files that are shared."""
@@ -177,7 +187,7 @@ class Folders:
             directory = DirectoryBackend(
                 self._paths.get(base, base),
                 shown=base,
-                run_blocking=self._run_blocking,
+                run_blocking=self.run_blocking,
                 uploads=filesystem.uploads if base in self._taking else UploadPolicy.DENY,
                 max_upload=filesystem.max_file_size,
                 storing=self._storing,

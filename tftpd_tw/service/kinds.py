@@ -168,6 +168,7 @@ KINDS: Mapping[Any, Kind] = {
     ),
     types.Host: Kind("an IPv4 or IPv6 address of this host", _host),
     types.Interface: Kind("an interface, such as eth0", _interface, text=True),
+    types.File: text("a file", _folder),
     types.Folder: text(_PLACE, _check_tree),
     UploadPolicy: one_of({policy.value: policy for policy in UploadPolicy}),
     types.Engine: one_of({name: types.Engine(name) for name in ENGINES}),

@@ -24,7 +24,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from tftpd_tw.service.apart import run_apart
 from tftpd_tw.service.configuration import Configuration
 from tftpd_tw.service.cpus import cpus
-from tftpd_tw.service.folders import bases
+from tftpd_tw.service.folders import Folders, bases
 from tftpd_tw.service.messages import FIRST_FOLDER, PASSAGE, REPLIES, Assignment, Change
 from tftpd_tw.service.opening import OpenError, announce
 from tftpd_tw.service.replacing import Post
@@ -186,6 +186,17 @@ class WorkersService(Service):
             totals.add(process.totals)
         add_process(totals)
         return totals
+
+    @property
+    def healthy(self) -> bool:
+        """Whether any worker serves."""
+        return self.serving > 0
+
+    @property
+    def folders(self) -> Folders:
+        """What is served."""
+        assert self._storage is not None
+        return self._storage.folders
 
     @property
     def serving(self) -> int:

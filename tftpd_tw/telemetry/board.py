@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 
+from tftpd_tw.interfaces import Outcome
+from tftpd_tw.telemetry.misses import Misses
 from tftpd_tw.telemetry.view import View
 
 Item = dict[str, Any]
@@ -24,6 +26,8 @@ class Board:
         self._ended: deque[Item] = deque(maxlen=capacity)
         self.count = 0
         """How many have ended in all."""
+        self.misses = Misses()
+        """What was asked for and refused."""
 
     def seen(self, worker: int | None) -> int:
         """How many reports of ``worker`` are here, or were."""
@@ -35,7 +39,10 @@ class Board:
         self._active[worker] = [
             {**transfer, "id": f"{worker or 0}-{transfer['id']}", "worker": worker} for transfer in view["active"]
         ]
-        self._ended.extend({**report, "worker": worker} for report in view["ended"])
+        for report in view["ended"]:
+            self._ended.append({**report, "worker": worker})
+            if report["outcome"] == Outcome.REFUSED:
+                self.misses.add(report)
         self.count += len(view["ended"])
 
     def look(self, view: View) -> None:

@@ -1,4 +1,5 @@
-"""``/metrics`` for Prometheus and ``/healthz`` for whatever watches the process.
+"""The HTTP port: ``/metrics`` for Prometheus, ``/healthz`` for whatever watches the process, and the page for
+people with what it is fed from.
 
 ``prometheus_client`` brings a resource of its own, but that renders in a thread, beside the reactor that changes
 the figures, and imports the global reactor; its encoders are what is used of it here.
@@ -10,70 +11,40 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
-from twisted.internet.defer import Deferred, succeed
-from twisted.python.failure import Failure
 from twisted.web.http import SERVICE_UNAVAILABLE, HTTPFactory, Request
-from twisted.web.pages import notFound
 from twisted.web.resource import IResource, Resource
-from twisted.web.server import NOT_DONE_YET, Site
 
-Render = Callable[[Request], bytes]
-
-Refresh = Callable[[], "Deferred[None]"]
-"""Fetches what a page is about to show; does not fail."""
-
-
-def _nothing_to_fetch() -> "Deferred[None]":
-    return succeed(None)
+from tftpd_tw.web.api import make_api
+from tftpd_tw.web.events import Events
+from tftpd_tw.web.files import put_files
+from tftpd_tw.web.guard import Closed, Guarded
+from tftpd_tw.web.resources import Folder, Page, QuietSite, Refresh, nothing_to_fetch
+from tftpd_tw.web.watched import Suggest, Watched
 
 
-class Page(Resource):
-    """What ``render`` returns, after ``refresh``."""
-
-    isLeaf = True
-
-    def __init__(self, render: Render, refresh: Refresh = _nothing_to_fetch) -> None:
-        super().__init__()
-        self._render = render
-        self._refresh = refresh
-
-    def render_GET(self, request: Any) -> int:
-        """Called for HEAD too, for which Twisted leaves out what is written."""
-        gone: list[Failure] = []
-        request.notifyFinish().addErrback(gone.append)
-
-        def answer(_: None) -> None:
-            if not gone:
-                body = self._render(request)
-                request.setHeader("content-length", str(len(body)))
-                request.write(body)
-                request.finish()
-
-        self._refresh().addCallback(answer).addErrback(lambda failure: request.processingFailed(failure))
-        return NOT_DONE_YET
-
-
-class Root(Resource):
-    """The top; what is not put there is not found."""
-
-    def getChild(self, path: bytes, request: Request) -> IResource:  # noqa: N802 - Twisted's
-        """Twisted's own page for it is deprecated."""
-        return notFound()
-
-
-class QuietSite(Site):
-    """A scrape every few seconds is not worth a log line."""
-
-    noisy = False
-
-    def log(self, request: Request) -> None:
-        """Write nothing."""
+def make_page(clock: Any, watched: Watched, suggest: Suggest) -> Resource:
+    """The page, and what it is fed from."""
+    folder = Folder()
+    put_files(folder)
+    folder.putChild(b"api", make_api(watched, suggest))
+    folder.putChild(b"events", Events(clock, watched))
+    return folder
 
 
 def make_site(
-    *collectors: Collector, refresh: Refresh = _nothing_to_fetch, healthy: Callable[[], bool] = lambda: True
+    *collectors: Collector,
+    refresh: Refresh = nothing_to_fetch,
+    healthy: Callable[[], bool] = lambda: True,
+    page: Resource | None = None,
+    secret: bytes | None = None,
+    private: bool = True,
 ) -> HTTPFactory:
-    """The site that shows what ``collectors`` give, after ``refresh``; and whether the daemon is ``healthy``."""
+    """The site that shows what ``collectors`` give, after ``refresh``; and whether the daemon is ``healthy``.
+
+    :param page: made by :func:`make_page`
+    :param secret: what has to be shown to see anything but whether it is healthy; None: nothing
+    :param private: whether only this host reaches the port; if not, ``page`` is not shown without a secret
+    """
     registry = CollectorRegistry()
     for collector in collectors:
         registry.register(collector)
@@ -90,7 +61,21 @@ def make_site(
         request.setResponseCode(SERVICE_UNAVAILABLE)
         return b"nobody serves\n"
 
-    root = Root()
-    root.putChild(b"metrics", Page(metrics, refresh))
-    root.putChild(b"healthz", Page(health))
-    return QuietSite(root)
+    inside = page or Folder()
+    front = Front(Closed() if secret is None and not private else Guarded(inside, secret))
+    front.putChild(b"healthz", Page(health))
+    (front if secret is None else inside).putChild(b"metrics", Page(metrics, refresh))
+    return QuietSite(front)
+
+
+class Front(Resource):
+    """What everybody may see; for anything else it leads to ``rest``."""
+
+    def __init__(self, rest: Resource) -> None:
+        super().__init__()
+        self._rest = rest
+
+    def getChild(self, path: bytes, request: Request) -> IResource:  # noqa: N802 - Twisted's
+        """What there is inside."""
+        child: IResource = self._rest if self._rest.isLeaf else self._rest.getChildWithDefault(path, request)
+        return child

@@ -1,0 +1,85 @@
+"""What the page and the commands ask for, as JSON: ``docs/http.md`` has paths, parameters and answers."""
+
+from collections.abc import Callable
+from time import time
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.web.http import Request
+from twisted.web.resource import Resource
+
+from tftpd_tw.interfaces import Outcome
+from tftpd_tw.telemetry.history import INTERVAL
+from tftpd_tw.web.resources import Folder, JSONPage
+from tftpd_tw.web.watched import SCHEMA, Suggest, Watched
+
+MISSES = 50
+"""Names that are shown of those that are missing, unless more are asked for."""
+
+
+def make_api(watched: Watched, suggest: Suggest) -> Resource:
+    """The pages below ``/api``."""
+
+    def transfers(request: Request) -> dict[str, Any]:
+        board, chosen = watched.board, _chosen(request)
+        return {
+            "schema": SCHEMA,
+            "time": time(),
+            "active": list(filter(chosen, board.active)),
+            "ended": list(filter(chosen, board.ended))[: _number(request, b"last")],
+        }
+
+    def misses(request: Request) -> "Deferred[dict[str, Any]]":
+        ranked = watched.board.misses.ranked(_number(request, b"last", MISSES) or 0)
+
+        def answer(suggestions: list[list[str]]) -> dict[str, Any]:
+            found = [{**miss, "suggestions": names} for miss, names in zip(ranked, suggestions, strict=True)]
+            return {"schema": SCHEMA, "time": time(), "misses": found}
+
+        return suggest([miss["name"] for miss in ranked]).addCallback(answer)
+
+    def history(_: Request) -> dict[str, Any]:
+        return {"schema": SCHEMA, "time": time(), "interval": INTERVAL, **watched.history.columns()}
+
+    def status(_: Request) -> dict[str, Any]:
+        return {"schema": SCHEMA, "time": time(), **watched.status()}
+
+    api = Folder()
+    api.putChild(b"transfers", JSONPage(transfers, watched.look))
+    api.putChild(b"misses", JSONPage(misses, watched.look))
+    api.putChild(b"history", JSONPage(history))
+    api.putChild(b"status", JSONPage(status, watched.refresh))
+    return api
+
+
+def _chosen(request: Request) -> Callable[[dict[str, Any]], bool]:
+    """Whether a transfer is one of those that are asked for.
+
+    :raises ValueError: an outcome that there is not
+    """
+    arguments = request.args or {}
+    clients = {client.decode("latin-1") for client in arguments.get(b"client", ())}
+    names = [name.decode("latin-1") for name in arguments.get(b"name", ())]
+    outcomes = {Outcome(outcome.decode("latin-1")) for outcome in arguments.get(b"outcome", ())}
+
+    def chosen(transfer: dict[str, Any]) -> bool:
+        return (
+            (not clients or transfer["client"] in clients)
+            and all(name in transfer["name"] for name in names)
+            and (not outcomes or transfer.get("outcome") in outcomes)
+        )
+
+    return chosen
+
+
+def _number(request: Request, name: bytes, default: int | None = None) -> int | None:
+    """A number that is a parameter.
+
+    :raises ValueError: it is no number
+    """
+    [text] = (request.args or {}).get(name, [b""])[-1:]
+    if not text:
+        return default
+    if not text.isdigit():
+        raise ValueError(f"{name.decode()}: expected a number, got {text.decode('latin-1')!r}")
+    return int(text)
