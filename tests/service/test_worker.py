@@ -27,6 +27,7 @@ from tftpd_tw.service.messages import (
     Assignment,
     Change,
     Lines,
+    ask_view,
     pack_event,
     unpack_event,
 )
@@ -159,6 +160,38 @@ class WorkerCase(TestCase):
         [answer] = answers
         text: str = answer["changed"]
         return text
+
+    async def test_what_it_is_asked(self) -> None:
+        """Its figures, and its transfers: those in progress, and what has ended since it was asked last."""
+        self.begin()
+        self.said()
+        with udp() as sock:
+            sock.sendto(request(1, b"file"), ("127.0.0.1", self.port))
+            _, peer = await deferToThread(sock.recvfrom, 1024)
+            self.worker.dataReceived(ask_view(0))
+            [message] = self.said()
+            [transfer] = message["view"]["active"]
+            assert (transfer["name"], transfer["bytes"], message["view"]["ended"]) == ("file", 0, [])
+            sock.sendto(ack(1), peer)
+            while self.transfers():
+                await deferLater(real_reactor, 0)
+        ended: list[Any] = []
+        while not ended:
+            self.worker.dataReceived(ask_view(0))
+            ended = self.said()[-1]["view"]["ended"]
+            await deferLater(real_reactor, 0)
+        [report] = ended
+        assert (report["name"], report["outcome"], report["interface"]) == ("file", "completed", "lo")
+        self.worker.dataReceived(ask_view(1))
+        assert self.said() == [{"view": {"active": [], "ended": [], "count": 1}}]
+        self.worker.dataReceived(ASK_FIGURES)
+        assert set(self.said()[0]) == {"figures"}
+        self.worker.end()
+
+    def transfers(self) -> int:
+        """How many are in progress."""
+        self.worker.dataReceived(ask_view(0))
+        return len(self.said()[-1]["view"]["active"])
 
     async def test_other_settings(self) -> None:
         """It says that it has them, and new requests get them (F21)."""

@@ -7,7 +7,7 @@ import pytest
 from twisted.internet.defer import Deferred
 from worker_kit import Events, Reactor, Start, lines
 
-from tftpd_tw.service.messages import ASK_FIGURES, REPLIES, encode
+from tftpd_tw.service.messages import ASK_FIGURES, REPLIES, ask_view, encode
 from tftpd_tw.service.supervision import WorkersService
 from tftpd_tw.telemetry import families
 from tftpd_tw.telemetry.totals import Totals
@@ -102,6 +102,63 @@ def test_the_dead_keep_their_figures(start: Start, reactor: Reactor) -> None:
     assert service.totals().active == 4
     assert service.totals().get(families.DROPPED, "malformed") == 9
     assert service.restarts == 1
+
+
+def seen(count: int, *names: str, active: int = 0) -> dict[str, Any]:
+    """What a worker says of its transfers."""
+    ended = [{"name": name, "time": name, "outcome": "completed"} for name in names]
+    return {"count": count, "ended": ended, "active": [{"id": 7, "seconds": 1.0}] * active}
+
+
+def test_transfers_are_put_together(start: Start, reactor: Reactor) -> None:
+    """Each is asked for what has come since it was asked last, once for all who look at the same time."""
+    service = start()
+    first, second = reactor.processes
+    assert service.look().called
+    for process in (first, second):
+        process.says(ready=True)
+        process.written = b""
+    looks = [service.look(), service.look()]
+    assert first.written == second.written == ask_view(0)
+    first.says(view=seen(1, "a", active=1))
+    assert not any(look.called for look in looks)
+    second.says(view=seen(2, "b", "c"))
+    assert all(look.called for look in looks)
+    assert [report["name"] for report in service.board.ended] == ["c", "b", "a"]
+    assert [transfer["id"] for transfer in service.board.active] == ["1-7"]
+    second.written = b""
+    service.look()
+    assert second.written == ask_view(2)
+
+
+def test_one_that_does_not_say_its_transfers(start: Start, reactor: Reactor) -> None:
+    """What it said last is shown; its figures are asked for all the same. One that dies has none any more."""
+    service = start()
+    first, second = reactor.processes
+    for process in (first, second):
+        process.says(ready=True)
+    service.look()
+    first.says(view=seen(1, "a", active=1))
+    second.says(view=seen(0, active=1))
+    look, scrape = service.look(), service.refresh()
+    for process in (first, second):
+        process.says(figures=figures(1))
+    assert scrape.called
+    second.says(view=seen(0, active=1))
+    reactor.advance(1)
+    assert look.called
+    assert len(service.board.active) == 2
+    look = service.look()
+    second.says(view=seen(0, active=1))
+    first.dies(9)
+    assert look.called
+    assert [transfer["worker"] for transfer in service.board.active] == [2]
+    reactor.advance(1)
+    third = reactor.processes[2]
+    third.says(ready=True)
+    third.written = b""
+    service.look()
+    assert third.written == ask_view(0)
 
 
 def test_the_log_of_a_worker(start: Start, reactor: Reactor, events: Events) -> None:

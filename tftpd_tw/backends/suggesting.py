@@ -65,7 +65,8 @@ class Suggestions:
         # Those of about its length: the others cannot be alike, and to compare takes long.
         alike = [other for other in self._by_name if abs(len(other) - len(name)) <= len(name) // 3 + 1]
         close = get_close_matches(name, alike[:MOST_COMPARED], SUGGESTIONS, LIKENESS)
-        return [found for other in close for found in _likest(path, self._by_name[other])][:SUGGESTIONS]
+        folder = path.removesuffix(name)
+        return [found for other in close for found in _likest(folder + other, self._by_name[other])][:SUGGESTIONS]
 
 
 def _likest(path: str, found: Sequence[str]) -> list[str]:

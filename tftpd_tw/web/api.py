@@ -60,7 +60,9 @@ def _chosen(request: Request) -> Callable[[dict[str, Any]], bool]:
     arguments = request.args or {}
     clients = {client.decode("latin-1") for client in arguments.get(b"client", ())}
     names = [name.decode("latin-1") for name in arguments.get(b"name", ())]
-    outcomes = {Outcome(outcome.decode("latin-1")) for outcome in arguments.get(b"outcome", ())}
+    outcomes = {outcome.decode("latin-1") for outcome in arguments.get(b"outcome", ())}
+    if unknown := outcomes - set(Outcome):
+        raise ValueError(f"outcome: expected one of {', '.join(Outcome)}, got {unknown.pop()!r}")
 
     def chosen(transfer: dict[str, Any]) -> bool:
         return (
