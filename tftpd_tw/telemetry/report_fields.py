@@ -22,10 +22,9 @@ def report_fields(report: Report) -> dict[str, Any]:
         **_of_request(record.request),
         "mac": mac.hex(":") if mac else None,
         "interface": interface,
-        **_of_transfer(record, record.agreed),
+        **_of_terms(record, record.agreed),
+        **_of_progress(record, record.seconds),
         "response_seconds": None if record.response_seconds is None else round(record.response_seconds, 6),
-        "seconds": round(record.seconds, 6),
-        "rate": _rate(record.byte_count, record.seconds),
         "outcome": record.outcome.value,
         "reason": escaped(record.reason.encode()),
         "detail": escaped(record.detail.encode(errors="backslashreplace")),
@@ -33,24 +32,22 @@ def report_fields(report: Report) -> dict[str, Any]:
     }
 
 
+def lasting_fields(transfer: ITransfer) -> dict[str, Any]:
+    """Those of a transfer in progress that stay as they are."""
+    return {**_of_request(transfer.request), **_of_terms(transfer, transfer.agreed)}
+
+
 def progress_fields(transfer: ITransfer, now: float) -> dict[str, Any]:
-    """Those of a transfer in progress.
+    """Those that change.
 
     :param now: seconds of the clock that it is timed by
     """
-    seconds = now - transfer.began
-    return {
-        **_of_request(transfer.request),
-        **_of_transfer(transfer, transfer.agreed),
-        "seconds": round(seconds, 6),
-        "rate": _rate(transfer.byte_count, seconds),
-        "verified": transfer.verified,
-    }
+    return {**_of_progress(transfer, now - transfer.began), "verified": transfer.verified}
 
 
 def _of_request(request: Request) -> dict[str, Any]:
     return {
-        "client": str(request.client.host),
+        "client": request.client.host,
         "port": request.client.port,
         "local": request.local.host,
         "direction": request.direction.value,
@@ -60,7 +57,7 @@ def _of_request(request: Request) -> dict[str, Any]:
     }
 
 
-def _of_transfer(transfer: ITransfer | TransferRecord, agreed: Agreed | None) -> dict[str, Any]:
+def _of_terms(transfer: ITransfer | TransferRecord, agreed: Agreed | None) -> dict[str, Any]:
     source = transfer.source
     return {
         "agreed": agreed and {name.decode("ascii").lower(): int(value) for name, value in agreed.options},
@@ -68,12 +65,16 @@ def _of_transfer(transfer: ITransfer | TransferRecord, agreed: Agreed | None) ->
         "profile": transfer.profile or None,
         "backend": source and source.backend,
         "served": source and escaped(source.name, PATH_LENGTH),
-        "bytes": transfer.byte_count,
-        "blocks": transfer.block_count,
-        "retransmits": transfer.retransmits,
-        "round_trip_ms": None if transfer.round_trip is None else round(transfer.round_trip * 1000, 3),
     }
 
 
-def _rate(byte_count: int, seconds: float) -> int | None:
-    return round(byte_count / seconds) if seconds > 0 else None
+def _of_progress(transfer: ITransfer | TransferRecord, seconds: float) -> dict[str, Any]:
+    byte_count, round_trip = transfer.byte_count, transfer.round_trip
+    return {
+        "bytes": byte_count,
+        "blocks": transfer.block_count,
+        "retransmits": transfer.retransmits,
+        "round_trip_ms": None if round_trip is None else round(round_trip * 1000, 3),
+        "seconds": round(seconds, 6),
+        "rate": round(byte_count / seconds) if seconds > 0 else None,
+    }

@@ -9,9 +9,10 @@ from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
 
+from tftpd_tw.interfaces import ITransfer
 from tftpd_tw.telemetry.accounting import Accounting
 from tftpd_tw.telemetry.json_lines import iso_time
-from tftpd_tw.telemetry.report_fields import progress_fields, report_fields
+from tftpd_tw.telemetry.report_fields import lasting_fields, progress_fields, report_fields
 from tftpd_tw.telemetry.reports import Report
 
 
@@ -23,6 +24,7 @@ class View:
         self._accounting = accounting
         self._reports: deque[Report] = deque(maxlen=capacity)
         self._count = 0
+        self._lasting: dict[ITransfer, dict[str, Any]] = {}
 
     def __call__(self, report: Report) -> None:
         """Keep ``report``."""
@@ -37,10 +39,13 @@ class View:
             come since, the oldest first; ``count``, reports in all
         """
         now, new = self._clock.seconds(), min(self._count - seen, len(self._reports))
+        active, known = self._accounting.active, self._lasting
+        # Of a thousand transfers that takes 10 ms, and would each second, were it not kept.
+        self._lasting = {transfer: known.get(transfer) or lasting_fields(transfer) for transfer in active}
         return {
             "active": [
-                {"id": number, **progress_fields(transfer, now)}
-                for transfer, number in self._accounting.active.items()
+                {"id": number, **self._lasting[transfer], **progress_fields(transfer, now)}
+                for transfer, number in active.items()
             ],
             "ended": [
                 {"time": iso_time(report.at), **report_fields(report)}
