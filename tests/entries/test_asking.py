@@ -11,9 +11,10 @@ from answering import answering, page
 from running import TWISTD
 
 from tftpd_tw.cli import asking
-from tftpd_tw.cli.asking import Histogram, NoDaemonError, add_address, fetch, parse, read_figures, the_address
+from tftpd_tw.cli.asking import NoDaemonError, add_address, fetch, read_figures, the_address
 from tftpd_tw.interfaces import Address
 from tftpd_tw.telemetry.families import FAMILIES, Kind
+from tftpd_tw.telemetry.figures import Histogram, parse
 
 BUSY = """\
 # TYPE tftp_connections_active gauge

@@ -7,10 +7,10 @@ import pytest
 from answering import Crew, answering, page
 
 from tftpd_tw import cli
-from tftpd_tw.cli.asking import parse
-from tftpd_tw.cli.figures_text import View, duration, lines, size
+from tftpd_tw.cli.figures_text import View, lines
 from tftpd_tw.interfaces import Address
 from tftpd_tw.telemetry.families import FAMILIES, Kind
+from tftpd_tw.telemetry.figures import parse
 
 HERE = Address("127.0.0.1", 9069)
 
@@ -128,31 +128,6 @@ def test_the_columns() -> None:
     table = text[2 : text.index("", 2)]
     assert {len(row) for row in table} == {44}
     assert max(map(len, text[1:])) < 80
-
-
-@pytest.mark.parametrize(
-    ("count", "text"),
-    [
-        (0, "0 B"),
-        (999, "999 B"),
-        (1000, "1.00 kB"),
-        (12_345_678, "12.3 MB"),
-        (5e12, "5.00 TB"),
-        (999_999, "1.00 MB"),
-    ],
-)
-def test_sizes(count: float, text: str) -> None:
-    """Three digits and a unit."""
-    assert size(count) == text
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.5, "0.50 s"), (59.9, "59.9 s"), (61, "1 min 1 s"), (7260, "2 h 1 min"), (3 * 86400 + 3700, "3 days 1 h")],
-)
-def test_durations(seconds: float, text: str) -> None:
-    """Two units at most."""
-    assert duration(seconds) == text
 
 
 def test_json(capsys: pytest.CaptureFixture[str]) -> None:

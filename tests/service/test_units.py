@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tftpd_tw.service.units import read_size, read_time, write_size, write_time
+from tftpd_tw.service.units import duration, read_size, read_time, size, write_size, write_time
 
 
 @pytest.mark.parametrize(
@@ -93,3 +93,36 @@ def test_a_size_is_shown_short(size: int, text: object) -> None:
 def test_a_time_is_shown_short(seconds: float, text: object) -> None:
     """The same for times."""
     assert write_time(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1.00 kB"),
+        (12_345_678, "12.3 MB"),
+        (5e12, "5.00 TB"),
+        (999_999, "1.00 MB"),
+    ],
+)
+def test_a_size_is_shown_rounded(count: float, text: str) -> None:
+    """Three digits and a unit."""
+    assert size(count) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.00041, "0.41 ms"),
+        (0.5, "500 ms"),
+        (1, "1.00 s"),
+        (59.9, "59.9 s"),
+        (61, "1 min 1 s"),
+        (7260, "2 h 1 min"),
+        (3 * 86400 + 3700, "3 days 1 h"),
+    ],
+)
+def test_a_time_is_shown_rounded(seconds: float, text: str) -> None:
+    """Two units at most."""
+    assert duration(seconds) == text

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator
 
 from attrs import frozen
 
-from tftpd_tw.cli.asking import Figures
 from tftpd_tw.interfaces import Address, Direction, Outcome
+from tftpd_tw.service.units import duration, number, size
 from tftpd_tw.telemetry import families
+from tftpd_tw.telemetry.figures import Figures
 
 _ERRORS = (Outcome.FAILED, Outcome.REFUSED, Outcome.UNANSWERED)
 _MOST_REASONS = 5
@@ -64,43 +65,17 @@ def lines(address: Address, view: View) -> Iterator[str]:
             yield f"{title:16}  {text}"
 
 
-def _number(value: float) -> str:
-    """Three digits, or as many as it has before the point."""
-    return f"{value:.{max(0, 3 - len(str(int(value))))}f}" if value else "0"
-
-
-def size(count: float) -> str:
-    """Bytes in decimal units."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 999.5:
-            return f"{count:.0f} B" if unit == "B" else f"{_number(count)} {unit}"
-        count /= 1000
-    return f"{_number(count)} TB"
-
-
-def duration(seconds: float) -> str:
-    """From fractions of a second to days."""
-    if seconds < 60:
-        return f"{_number(seconds)} s"
-    minutes, hours = int(seconds) // 60, int(seconds) // 3600
-    if hours < 1:
-        return f"{minutes} min {int(seconds) % 60} s"
-    return f"{hours} h {minutes % 60} min" if hours < 48 else f"{hours // 24} days {hours % 24} h"
-
-
 def moment(at: float) -> str:
     """Seconds since 1970 as the local time."""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
 
 
 def _wait(seconds: float | None) -> str:
-    if seconds is None:
-        return "-"
-    return f"{_number(seconds)} s" if seconds >= 1 else f"{_number(seconds * 1000)} ms"
+    return "-" if seconds is None else duration(seconds)
 
 
 def _part(count: float, of: float) -> str:
-    return f"{_number(100 * count / of)} %" if of else "-"
+    return f"{number(100 * count / of)} %" if of else "-"
 
 
 def _errors(view: View, direction: str) -> float:
@@ -180,7 +155,7 @@ _ROWS: tuple[tuple[str, Callable[[View], str]], ...] = (
         ),
     ),
     ("error reasons", _reasons),
-    ("CPU", lambda view: f"{_number(100 * view.rate(families.CPU))} % of one"),
+    ("CPU", lambda view: f"{number(100 * view.rate(families.CPU))} % of one"),
     ("memory", lambda view: size(view.gauge(families.MEMORY))),
     (
         "descriptors",

@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from tftpd_tw.cli.asking import Figures, Histogram, NoDaemonError, add_address, read_figures, the_address
+from tftpd_tw.cli.asking import NoDaemonError, add_address, read_figures, the_address
 from tftpd_tw.cli.figures_text import View, lines
 from tftpd_tw.interfaces import Address
 from tftpd_tw.service.units import read_time
+from tftpd_tw.telemetry.figures import Figures, Histogram
 
 SCHEMA = 1
 """Of the JSON; it grows when something that was there changes its name or its meaning."""

@@ -8,9 +8,11 @@ from typing import Any
 
 from attrs import asdict, frozen
 
-from tftpd_tw.cli.asking import Figures, NoDaemonError, add_address, fetch, read_figures, the_address
-from tftpd_tw.cli.figures_text import duration, moment
+from tftpd_tw.cli.asking import NoDaemonError, add_address, fetch, read_figures, the_address
+from tftpd_tw.cli.figures_text import moment
+from tftpd_tw.service.units import duration
 from tftpd_tw.telemetry.families import ACTIVE
+from tftpd_tw.telemetry.figures import Figures
 
 HEALTHY, UNHEALTHY, NOT_RUNNING = 0, 1, 3
 """Exit statuses. 2 is for wrong options; 3 is what service scripts have for what does not run."""

@@ -2,6 +2,8 @@
 
 ``Ki``, ``KiB`` and their like count in 1024s, ``KB`` and its like in 1000s, in any case of letters. A lone ``K``
 or ``M`` is refused, since half of the world means the one and half the other.
+
+And rounded, as they are shown to people: ``1.23 GB``, ``2 h 5 min``.
 """
 
 import re
@@ -70,3 +72,29 @@ def _quantity(value: object, units: dict[str, int]) -> Fraction:
     if found is None or found[2].lower() not in units:
         raise ValueError("no quantity")
     return Fraction(found[1]) * units[found[2].lower()]
+
+
+def number(value: float) -> str:
+    """Three digits, or as many as it has before the point."""
+    return f"{value:.{max(0, 3 - len(str(int(value))))}f}" if value else "0"
+
+
+def size(count: float) -> str:
+    """Bytes in decimal units, rounded."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 999.5:
+            return f"{count:.0f} B" if unit == "B" else f"{number(count)} {unit}"
+        count /= 1000
+    return f"{number(count)} TB"
+
+
+def duration(seconds: float) -> str:
+    """From fractions of a millisecond to days, rounded."""
+    if seconds < 1:
+        return f"{number(seconds * 1000)} ms"
+    if seconds < 60:
+        return f"{number(seconds)} s"
+    minutes, hours = int(seconds) // 60, int(seconds) // 3600
+    if hours < 1:
+        return f"{minutes} min {int(seconds) % 60} s"
+    return f"{hours} h {minutes % 60} min" if hours < 48 else f"{hours // 24} days {hours % 24} h"
