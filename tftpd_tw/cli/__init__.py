@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from tftpd_tw import __version__
-from tftpd_tw.cli import check, metrics, reload, serve, status
+from tftpd_tw.cli import check, doctor, metrics, reload, serve, status
 from tftpd_tw.cli import map as map_command
 
 
@@ -20,6 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     reload.add_parser(commands)
     status.add_parser(commands)
     metrics.add_parser(commands)
+    doctor.add_parser(commands)
     options, rest = parser.parse_known_args(sys.argv[1:] if arguments is None else arguments)
     if rest and options.run is not serve.run:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")

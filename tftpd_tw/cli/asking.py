@@ -54,7 +54,7 @@ def the_address(options: argparse.Namespace) -> Address:
     given: Address | None = options.address
     if given is not None:
         return given
-    usual = _reachable(Monitoring().http)
+    usual = reachable(Monitoring().http)
     if not os.path.exists(DEFAULT_FILE):
         return usual
     try:
@@ -121,7 +121,7 @@ def _text(answer: HTTPResponse | HTTPError, until: float) -> str:
 
 def _given(text: str) -> Address:
     try:
-        return _reachable(KINDS[HttpAddress].structure(text))
+        return reachable(KINDS[HttpAddress].structure(text))
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 
@@ -133,14 +133,18 @@ def _named_by(file: str) -> Address:
     try:
         monitoring = ConfigFile.read(file).tree.get("monitoring")
         told = monitoring.get("http") if isinstance(monitoring, dict) else None
-        return _reachable(Monitoring().http if told is None else KINDS[HttpAddress].structure(told))
+        return reachable(Monitoring().http if told is None else KINDS[HttpAddress].structure(told))
     except ConfigurationError as error:
         raise argparse.ArgumentTypeError(error.problems[0]) from None
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{file}: monitoring.http: {error}") from None
 
 
-def _reachable(http: HttpAddress) -> Address:
+def reachable(http: HttpAddress) -> Address:
+    """Where a daemon of this host is asked that has this setting.
+
+    :raises ValueError: nowhere
+    """
     if http == HTTP_OFF:
         raise ValueError("is off, so there is nobody to ask")
     return Address(_LOOPBACK.get(http.host, http.host), http.port)

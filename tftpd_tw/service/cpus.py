@@ -12,12 +12,12 @@ OWN_CGROUPS = Path("/proc/self/cgroup")
 
 
 def worker_count(performance: Performance) -> int:
-    """The number that is set; for ``auto``, the CPUs that this process may use.
+    """The number that is set; for ``auto``, the CPUs that this process may use."""
+    return performance.workers if performance.workers != AUTO else usable_cpus()
 
-    That is those of its affinity mask, or fewer where a container or a unit has a quota of CPU time.
-    """
-    if performance.workers != AUTO:
-        return performance.workers
+
+def usable_cpus() -> int:
+    """Those of this process's affinity mask, or fewer where a container or a unit has a quota of CPU time."""
     return max(1, min(len(cpus()), cpu_quota()))
 
 

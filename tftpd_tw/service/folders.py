@@ -103,7 +103,7 @@ class Folders:
         self._identify = identify or Neighbours(run_blocking).identify
         self._interface_name = interface_name
         self._usages = Usages() if usages is None else usages
-        self._taking = {Tree.parse(place).base for place in _upload_places(configuration)}
+        self._taking = {Tree.parse(place).base for place in upload_places(configuration)}
         self._directories: dict[str, DirectoryBackend] = {}
         self._opened: dict[str, IFinder] = {}
         cache, performance = configuration.cache, configuration.performance
@@ -216,7 +216,7 @@ def _upload_place(filesystem: Filesystem, root: str) -> str | None:
     return None if filesystem.uploads is UploadPolicy.DENY else filesystem.upload_root or root
 
 
-def _upload_places(configuration: Configuration) -> set[str]:
+def upload_places(configuration: Configuration) -> set[str]:
     """Everywhere that uploads go, of any client."""
     own = [profile.root for profile in configuration.clients.profiles if profile.root is not None]
     places = (_upload_place(configuration.filesystem, root) for root in (configuration.filesystem.root, *own))

@@ -1,0 +1,102 @@
+"""Who runs the daemon: the process of one that runs, or else ours, since a daemon that we start is like us."""
+
+import os
+import pwd
+import re
+import resource
+import shlex
+from contextlib import suppress
+
+from attrs import frozen
+
+from tftpd_tw.diagnosis.machine import Machine
+from tftpd_tw.diagnosis.udp_table import holders, sockets_at
+from tftpd_tw.service.configuration import Network
+from tftpd_tw.service.control import daemons
+from tftpd_tw.service.opening import places
+
+CAP_DAC_OVERRIDE, CAP_NET_BIND_SERVICE, CAP_NET_ADMIN = 1, 10, 12
+"""Bits of Linux's sets of capabilities (linux/capability.h)."""
+
+
+@frozen
+class Runner:
+    """What a process may do."""
+
+    pid: int | None
+    """Of the daemon; None: there is none, or several, and this is ourselves."""
+    uid: int
+    groups: tuple[int, ...]
+    """Its own first."""
+    capabilities: int
+    descriptors: int
+    """How many it may have open."""
+    swapped: int = 0
+    """Bytes of it that are in the swap."""
+
+    @property
+    def user(self) -> str:
+        """The name, or the number if there is none."""
+        try:
+            return pwd.getpwuid(self.uid).pw_name
+        except KeyError:
+            return f"user {self.uid}"
+
+    def capable(self, capability: int) -> bool:
+        """Whether it has ``capability``."""
+        return bool(self.capabilities >> capability & 1)
+
+
+def find_runner(machine: Machine, network: Network) -> Runner:
+    """The only daemon of this host, or the only one that listens where ``network`` says; or else ourselves."""
+    running = our_daemons(machine)
+    with suppress(OSError):
+        if len(running) > 1:
+            sockets = sockets_at(machine, places(network))
+            listening = {holder.pid for sock in sockets for holder in holders(machine, sock.inode)}
+            running = [pid for pid in running if pid in listening]
+        if len(running) == 1:
+            return _read(machine, running[0])
+    with suppress(OSError):
+        return _read(machine, None)
+    uid = machine.user()
+    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return Runner(None, uid, (os.getegid(), *os.getgroups()), 0 if uid else -1, descriptors)
+
+
+def our_daemons(machine: Machine) -> list[int]:
+    """The process ids of daemons that listen for ``tftpd-tw reload``. In a container that shares our network, they
+    may have other numbers than here.
+    """
+    return [pid for pid in daemons(machine.proc / "net" / "unix") if _is_daemon(machine, pid)]
+
+
+def options_of(machine: Machine, pid: int | None) -> tuple[str, ...]:
+    """The command that looks at the daemon ``pid`` as it was started; none if it has no options of ours."""
+    words = [] if pid is None else machine.text(f"{pid}/cmdline").split("\0")[:-1]
+    for start in ("serve", "tftpd"):
+        if start in words:
+            return (shlex.join(["tftpd-tw", "doctor", *words[words.index(start) + 1 :]]),)
+    return ()
+
+
+def _is_daemon(machine: Machine, pid: int) -> bool:
+    try:
+        return re.search("tftpd|twistd", machine.text(f"{pid}/cmdline")) is not None
+    except OSError:
+        return False
+
+
+def _read(machine: Machine, pid: int | None) -> Runner:
+    process = "self" if pid is None else str(pid)
+    status = machine.table(f"{process}/status")
+    limit = re.search(r"^Max open files +(\w+)", machine.text(f"{process}/limits"), re.MULTILINE)
+    groups = [status["Gid"].split()[1], *status["Groups"].split()]
+    return Runner(
+        pid,
+        int(status["Uid"].split()[1]),
+        tuple(map(int, groups)),
+        int(status["CapEff"], 16),
+        int(limit[1]) if limit is not None and limit[1].isdecimal() else 1 << 30,
+        int(status.get("VmSwap", "0").split()[0]) * 1024,
+    )
