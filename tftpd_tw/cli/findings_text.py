@@ -9,6 +9,9 @@ from tftpd_tw.diagnosis.findings import FAIL, OK, SKIP, WARN, WORST_FIRST, Findi
 WIDEST = 100
 """Columns of text; commands are never broken."""
 
+LEAST = 20
+"""Columns for figures, however narrow it is."""
+
 WIDEST_TITLE = 36
 """Columns; a longer one moves its own figure only."""
 
@@ -31,20 +34,25 @@ def lines(findings: Sequence[Finding], *, coloured: bool) -> Iterator[str]:
         wrong = finding.state in (FAIL, WARN)
         said = [finding.figure] if wrong or not finding.reason else [finding.figure, finding.reason]
         margin = len(_INDENT) + column + 2
-        first, *others = textwrap.wrap("; ".join(said), width - margin, break_on_hyphens=False)
+        first, *others = _wrapped("; ".join(said), max(LEAST, width - margin))
         yield f"{_word(finding.state, coloured)}  {_title(finding):{column}}  {first}"
         yield from (" " * margin + other for other in others)
         if wrong:
-            yield from textwrap.wrap(finding.reason, width, initial_indent=_INDENT, subsequent_indent=_INDENT)
+            yield from (_INDENT + line for line in _wrapped(finding.reason, width - len(_INDENT)))
         yield from (f"{_INDENT}> {remedy}" for remedy in finding.remedies)
         if wrong:
             yield ""
     if findings and not wrong:
         yield ""
     if any(remedy.startswith("sysctl -w") for finding in findings for remedy in finding.remedies):
-        yield from textwrap.wrap(_SYSCTL, width)
+        yield from _wrapped(_SYSCTL, width)
         yield ""
     yield ", ".join(f"{number} {state.upper()}" for state, number in count(findings).items())
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """Lines; names of files and the like are never broken."""
+    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
 
 
 def _title(finding: Finding) -> str:

@@ -76,10 +76,13 @@ def find_server(text: str) -> Address:
     :raises OSError: no address is known for the host
     """
     bare = text.count(":") > 1 and not text.startswith("[")
-    parts = urlsplit(f"//[{text}]" if bare else f"//{text}")
-    if not parts.hostname or parts.path or parts.query or parts.fragment or parts.username:
-        raise ValueError(f"expected HOST or HOST:PORT, got {text!r}")
-    port = TFTP_PORT if parts.port is None else parts.port
+    try:
+        parts = urlsplit(f"//[{text}]" if bare else f"//{text}")
+        port = TFTP_PORT if parts.port is None else parts.port
+        if not parts.hostname or parts.netloc != text.join("[]" if bare else ("", "")) or parts.username:
+            raise ValueError
+    except ValueError:
+        raise ValueError(f"expected HOST or HOST:PORT, got {text!r}") from None
     found = socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_DGRAM)[0][4]
     return Address(str(found[0]).partition("%")[0], int(found[1]), int(found[3]) if len(found) > 3 else 0)
 

@@ -62,6 +62,12 @@ def _answers(probed: Probed) -> Finding:
     if asked.refused:
         reason = "The host is there, and says that nobody listens at that port: start the daemon there."
         return Finding(FAIL, "answers", "port closed", reason, _looks(server))
+    if not asked.seconds and asked.elsewhere:
+        reason = (
+            f"Answers came from {asked.elsewhere}, which was not asked. A server with several addresses has to"
+            " answer from the one that was; clients and firewalls take nothing else."
+        )
+        return Finding(FAIL, "answers", "from another address", reason, (f"ip route get {server.host}",))
     if not asked.seconds:
         reason = (
             "The host may be off or another one, a firewall may be in the way (UDP, and answers come from another"
@@ -77,7 +83,7 @@ def _answers(probed: Probed) -> Finding:
         return Finding(WARN, "answers", figure, reason, (f"mtr -u -P {server.port} {server.host}",))
     if probed.name != NO_FILE and not asked.there:
         reason = f"The server does not give the file, so that nothing can be downloaded: {asked.answer}."
-        return Finding(WARN, "answers", figure, reason, ("ls -l",))
+        return Finding(WARN, "answers", figure, reason, ("ls -l FOLDER",))
     return Finding(OK, "answers", figure, asked.answer)
 
 

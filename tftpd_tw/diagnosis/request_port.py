@@ -14,6 +14,8 @@ from tftpd_tw.service.value_types import EVERY_ADDRESS
 
 _CHECK = "request-port"
 
+_MISSING = frozenset({errno.EADDRNOTAVAIL, errno.ENODEV, errno.EINVAL})
+
 
 def request_ports(case: Case) -> Iterator[Finding]:
     """Each place to listen on: whether there is such an address, whether it is free, whether it is allowed."""
@@ -32,7 +34,8 @@ def _missing(place: Place) -> Finding | None:
     try:
         bind_request_socket(place.address, 0, interface=place.interface).close()
     except OSError as error:
-        if error.errno in (errno.EADDRNOTAVAIL, errno.ENODEV, errno.EINVAL) and place.address != EVERY_ADDRESS:
+        no_ipv6 = place.address == EVERY_ADDRESS and error.errno != errno.ENODEV
+        if error.errno in _MISSING and not no_ipv6:
             line = cannot_listen("UDP", Address(place.address, place.port), error.errno, "--port")
             reason = f"The daemon does not start: {line}."
             command = "ip link" if error.errno == errno.ENODEV else "ip address"

@@ -9,7 +9,7 @@ import socket
 import time
 from statistics import median
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from tftpd_tw.interfaces import Address
 from tftpd_tw.net.engine import to_socket_address
@@ -43,6 +43,8 @@ class RoundTrips:
     """The file can be read."""
     refused: bool = False
     """The host said that nobody listens there."""
+    elsewhere: str = ""
+    """An address that an answer came from which was not asked."""
 
     @property
     def median(self) -> float:
@@ -57,30 +59,43 @@ def ask_again(server: Address, name: bytes, count: int, interval: float = INTERV
     :raises ValueError: the name does not fit into a request
     """
     request = encode_request(Opcode.RRQ, name, Mode.OCTET, ((b"tsize", b"0"),))
+    found = RoundTrips(0)
     seconds: list[float] = []
-    answer, there = "", False
     for sent in range(1, count + 1):
         with bind_session_socket(Address("", 0), server) as sock:
             began = time.monotonic()
             sock.sendto(request, to_socket_address(server))
-            try:
-                found = _answer(sock, server)
-            except ConnectionRefusedError:
-                return RoundTrips(sent, refused=True)
-        if found is not None:
-            seconds.append(time.monotonic() - began)
-            answer, there = found
-        elif sent == HOPELESS and not seconds:
-            return RoundTrips(sent)
+            answer = _answer(sock)
+            took = time.monotonic() - began
+        if answer is None:
+            found = evolve(found, sent=sent)
+        elif answer.host != server.host:
+            found = evolve(found, sent=sent, elsewhere=answer.host)
+        elif answer.refused:
+            return evolve(found, sent=sent, refused=True)
+        else:
+            seconds.append(took)
+            found = evolve(
+                found, sent=sent, seconds=tuple(sorted(seconds)), answer=answer.text, there=answer.there
+            )
+        if sent >= HOPELESS and not seconds:
+            return found
         time.sleep(interval if sent < count else 0)
-    return RoundTrips(count, tuple(sorted(seconds)), answer, there)
+    return found
 
 
-def _answer(sock: socket.socket, server: Address) -> tuple[str, bool] | None:
-    """What came, and whether it is the file; None if nothing did.
+@frozen
+class _Answer:
+    """What came first."""
 
-    :raises ConnectionRefusedError: nobody listens there
-    """
+    host: str
+    text: str = ""
+    there: bool = False
+    refused: bool = False
+
+
+def _answer(sock: socket.socket) -> _Answer | None:
+    """None if nothing came."""
     until = time.monotonic() + PATIENCE
     while (left := until - time.monotonic()) > 0:
         if not select.select([sock], [], [], left)[0]:
@@ -89,15 +104,15 @@ def _answer(sock: socket.socket, server: Address) -> tuple[str, bool] | None:
             datagram, peer = sock.recvfrom(_LARGEST)
             packet = decode(datagram)
         except OSError:
-            if unreachable_peers(sock):
-                raise ConnectionRefusedError from None
-            continue
+            for host, *_ in unreachable_peers(sock):
+                return _Answer(host, refused=True)
         except IllegalOperation:
             continue
-        match packet:
-            case Error() if peer[0] == server.host:
-                return f"ERROR {packet.code}, {escaped(packet.text)}", False
-            case OptionAck() | Data() if peer[0] == server.host:
-                sock.sendto(encode_failure(TFTPError()), peer)
-                return "the file is there", True
+        else:
+            match packet:
+                case Error():
+                    return _Answer(peer[0], f"ERROR {packet.code}, {escaped(packet.text)}")
+                case OptionAck() | Data():
+                    sock.sendto(encode_failure(TFTPError()), peer)
+                    return _Answer(peer[0], "the file is there", there=True)
     return None

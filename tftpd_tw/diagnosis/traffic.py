@@ -39,7 +39,7 @@ def retransmits(case: Case) -> Iterator[Finding]:
     figure = f"{again:.0f}, with {blocks:.0f} blocks"
     if again > MANY_RETRANSMITS * blocks and again > 10:
         reason = "Packets are lost on the way: by this host (see above and below), a switch, a cable, the clients."
-        remedies = ("tftpd-tw doctor --probe", "performance.window_size: 16", "performance.mtu_slack: 100")
+        remedies = ("tftpd-tw doctor --probe HOST", "performance.window_size: 16", "performance.mtu_slack: 100")
         yield Finding(WARN, "retransmits", figure, reason, remedies)
     else:
         yield Finding(OK, "retransmits", figure)
