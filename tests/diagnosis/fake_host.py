@@ -18,7 +18,8 @@ from tftpd_tw.diagnosis.settings import Settings
 from tftpd_tw.service.configuration import Configuration
 from tftpd_tw.telemetry.figures import parse
 
-NOBODY = 65534
+STRANGER = 64000
+"""A user whom no system has."""
 
 NOW = 1_800_000_000.0
 
@@ -63,7 +64,7 @@ VmSwap:\t{swapped} kB
 LIMITS = """\
 Limit                     Soft Limit           Hard Limit           Units
 Max processes             96364                96364                processes
-Max open files            {descriptors}                524288               files
+Max open files            {descriptors}                {most}               files
 """
 
 TABLE = (
@@ -171,15 +172,16 @@ class FakeHost:
         uid: int | None = None,
         capabilities: int = ALL_CAPABILITIES,
         descriptors: int | str = 65536,
+        most: int = 524288,
         swapped: int = 0,
         unit: str = "",
     ) -> None:
         """One with these rights; ``self`` is ours."""
         uid = os.geteuid() if uid is None else uid
-        gid = os.getegid() if uid == os.geteuid() else NOBODY
+        gid = os.getegid() if uid == os.geteuid() else STRANGER
         values = {"uid": uid, "gid": gid, "capabilities": capabilities, "swapped": swapped}
         self.write(f"{pid}/status", STATUS.format(**values))
-        self.write(f"{pid}/limits", LIMITS.format(descriptors=descriptors))
+        self.write(f"{pid}/limits", LIMITS.format(descriptors=descriptors, most=most))
         self.write(f"{pid}/cmdline", command.replace(" ", "\0") + "\0")
         self.write(f"{pid}/comm", command.split()[0].rpartition("/")[2] + "\n")
         self.write(f"{pid}/cgroup", f"0::/{f'system.slice/{unit}' if unit else 'user.slice'}\n")

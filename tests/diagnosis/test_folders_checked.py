@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from fake_host import NOBODY, FakeHost
+from fake_host import STRANGER, FakeHost
 
 from tftpd_tw.backends.uploading import UploadPolicy
 from tftpd_tw.diagnosis.findings import FAIL, OK, SKIP, WARN
@@ -16,7 +16,7 @@ UPLOADS = {"uploads": UploadPolicy.CREATE}
 
 def as_somebody_else(host: FakeHost) -> None:
     """Have a daemon that may not do what we may."""
-    host.daemon(812, uid=NOBODY, capabilities=0)
+    host.daemon(812, uid=STRANGER, capabilities=0)
 
 
 def mounted(host: FakeHost, options: str, kind: str = "ext4", place: str | None = None) -> None:
@@ -55,7 +55,7 @@ def test_a_folder_that_the_daemon_may_not_read(host: FakeHost) -> None:
     host.changes["user"] = os.geteuid
     finding = host.find(folders)
     if os.geteuid() == 0:
-        assert (finding.state, finding.figure) == (FAIL, "not readable for nobody")
+        assert (finding.state, finding.figure) == (FAIL, "not readable for user 64000")
         assert finding.remedies == (f"chmod a+rx {host.root}", f"namei -l {host.root}")
     host.changes["user"] = lambda: 1000
     finding = host.find(folders)
@@ -200,12 +200,11 @@ def test_a_folder_that_cannot_be_written_to(host: FakeHost) -> None:
     host.changes["user"] = lambda: 1000
     assert host.find(uploads, filesystem=UPLOADS).state is SKIP
     host.root.chmod(0o555)
-    if os.geteuid() == 0:
-        host.changes["user"] = os.geteuid
-    else:
+    host.changes["user"] = os.geteuid
+    if os.geteuid() != 0:
         host.process("self", capabilities=0)
         host.write("net/unix", "")
     finding = host.find(uploads, filesystem=UPLOADS)
     user = host.case().runner.user
     assert (finding.state, finding.figure) == (FAIL, f"not writable for {user}")
-    assert finding.remedies == (f"chown {user} {host.root}",)
+    assert finding.remedies == (f"chown {host.case().runner.name} {host.root}",)

@@ -25,7 +25,7 @@ def test_too_few_descriptors(host: FakeHost, there: int, state: object) -> None:
     assert (finding.state, finding.figure) == (state, f"{there} for a daemon that is started from here")
     assert "1000 transfers at once (performance.max_connections) may take 2064" in finding.reason
     fitting = (there - 64) // 2
-    assert finding.remedies == ("ulimit -n 2064", "LimitNOFILE=2064", f"performance.max_connections: {fitting}")
+    assert finding.remedies == ("ulimit -Sn 2064", "LimitNOFILE=2064", f"performance.max_connections: {fitting}")
 
 
 def test_descriptors_of_the_daemon(host: FakeHost) -> None:
@@ -34,6 +34,14 @@ def test_descriptors_of_the_daemon(host: FakeHost) -> None:
     finding = host.find(descriptors)
     assert finding.figure == "1024 of the daemon (pid 812)"
     assert finding.remedies[0] == "prlimit --pid 812 --nofile=2064:"
+
+
+def test_descriptors_that_only_root_can_give(host: FakeHost) -> None:
+    """The second limit has to be raised as well."""
+    host.process("self", descriptors=1024, most=2000)
+    assert host.find(descriptors).remedies[0] == "ulimit -n 2064"
+    host.daemon(812, descriptors=1024, most=2000)
+    assert host.find(descriptors).remedies[0] == "prlimit --pid 812 --nofile=2064:2064"
 
 
 def test_workers_share_out_transfers(host: FakeHost) -> None:

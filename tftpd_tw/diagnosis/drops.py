@@ -96,7 +96,7 @@ def drops(case: Case) -> Iterator[Finding]:
     machine = case.machine
     ports = _of_request_ports(case)
     look = Look(era(machine), machine.now(), {**_counters(machine), **ports})
-    before = recall(machine.state_file, look.era)
+    before = recall(machine.state_file, look)
     when = "since the start" if before is None else f"in the last {duration(look.at - before.at)}"
     for kind in _KINDS:
         counted = [name for name in look.counters if name.startswith(kind.counter)]

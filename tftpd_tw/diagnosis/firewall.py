@@ -1,5 +1,6 @@
 """Connection tracking of this host, which firewalls and NAT rest on: whether it keeps up with transfers."""
 
+import os
 from collections.abc import Iterator
 
 from tftpd_tw.diagnosis.case import Case
@@ -75,4 +76,9 @@ def tracking_helper(case: Case) -> Iterator[Finding]:
 
 
 def _tracks(case: Case) -> bool:
-    return (case.machine.proc / "sys/net/netfilter/nf_conntrack_count").exists()
+    """Whether there is any in this network.
+
+    :raises OSError: the kernel does not say
+    """
+    folder = case.machine.proc / "sys/net"
+    return "netfilter" in os.listdir(folder) and (folder / "netfilter/nf_conntrack_count").exists()

@@ -25,10 +25,14 @@ class Look:
     counters: Mapping[str, int]
 
     def since(self, before: "Look | None", name: str) -> int:
-        """How many more there are than ``before``; all of them, if there is nothing to compare with."""
-        now = self.counters.get(name, 0)
-        then = before.counters.get(name, 0) if before is not None else 0
-        return now - then if now >= then else now
+        """How many more there are than ``before``, if there is something to compare with."""
+        return self.counters.get(name, 0) - (before.counters.get(name, 0) if before is not None else 0)
+
+    def continues(self, before: "Look") -> bool:
+        """Whether it is of the same era. Numbers of networks are used again, but counters never go back."""
+        return self.era == before.era and all(
+            self.counters.get(name, count) >= count for name, count in before.counters.items()
+        )
 
 
 def era(machine: Machine) -> str:
@@ -39,14 +43,15 @@ def era(machine: Machine) -> str:
     return f"{machine.text('sys/kernel/random/boot_id').strip()} {machine.link('self/ns/net')}"
 
 
-def recall(file: Path, now: str) -> Look | None:
-    """The last look of the era ``now``; None if there was none, or nobody can tell."""
+def recall(file: Path, now: Look) -> Look | None:
+    """The look before ``now``; None if there was none in its era, or nobody can tell."""
     try:
-        look = Look(**json.loads(file.read_text()))
-        counters = {str(name): int(value) for name, value in look.counters.items()}
-    except (OSError, ValueError, TypeError, AttributeError):
+        told = json.loads(file.read_text())
+        counters = {str(name): int(value) for name, value in told["counters"].items()}
+        before = Look(str(told["era"]), float(told["at"]), counters)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
-    return Look(now, float(look.at), counters) if look.era == now else None
+    return before if now.continues(before) else None
 
 
 def remember(file: Path, look: Look) -> None:

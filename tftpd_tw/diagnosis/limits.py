@@ -31,7 +31,10 @@ def descriptors(case: Case) -> Iterator[Finding]:
     if runner.descriptors >= enough:
         yield Finding(OK, "descriptors", figure)
         return
-    now = f"prlimit --pid {runner.pid} --nofile={enough}:" if runner.pid is not None else f"ulimit -n {enough}"
+    raised = enough > runner.most_descriptors
+    now = f"ulimit {'-n' if raised else '-Sn'} {enough}"
+    if runner.pid is not None:
+        now = f"prlimit --pid {runner.pid} --nofile={enough}:{enough if raised else ''}"
     yield Finding(
         FAIL if runner.descriptors < sockets else WARN,
         "descriptors",

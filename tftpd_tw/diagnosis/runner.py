@@ -19,6 +19,10 @@ CAP_DAC_OVERRIDE, CAP_NET_BIND_SERVICE, CAP_NET_ADMIN = 1, 10, 12
 """Bits of Linux's sets of capabilities (linux/capability.h)."""
 
 
+UNLIMITED = 1 << 30
+"""As a number of descriptors."""
+
+
 @frozen
 class Runner:
     """What a process may do."""
@@ -31,16 +35,23 @@ class Runner:
     capabilities: int
     descriptors: int
     """How many it may have open."""
+    most_descriptors: int
+    """Up to which it may raise that by itself."""
     swapped: int = 0
     """Bytes of it that are in the swap."""
 
     @property
-    def user(self) -> str:
-        """The name, or the number if there is none."""
+    def name(self) -> str:
+        """Of the user, or the number if there is none."""
         try:
             return pwd.getpwuid(self.uid).pw_name
         except KeyError:
-            return f"user {self.uid}"
+            return str(self.uid)
+
+    @property
+    def user(self) -> str:
+        """The same in a sentence."""
+        return f"user {self.name}" if self.name.isdigit() else self.name
 
     def capable(self, capability: int) -> bool:
         """Whether it has ``capability``."""
@@ -60,8 +71,8 @@ def find_runner(machine: Machine, network: Network) -> Runner:
     with suppress(OSError):
         return _read(machine, None)
     uid = machine.user()
-    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return Runner(None, uid, (os.getegid(), *os.getgroups()), 0 if uid else -1, descriptors)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return Runner(None, uid, (os.getegid(), *os.getgroups()), 0 if uid else -1, *limits)
 
 
 def our_daemons(machine: Machine) -> list[int]:
@@ -90,13 +101,18 @@ def _is_daemon(machine: Machine, pid: int) -> bool:
 def _read(machine: Machine, pid: int | None) -> Runner:
     process = "self" if pid is None else str(pid)
     status = machine.table(f"{process}/status")
-    limit = re.search(r"^Max open files +(\w+)", machine.text(f"{process}/limits"), re.MULTILINE)
+    [soft, hard] = re.findall(r"^Max open files +(\w+) +(\w+)", machine.text(f"{process}/limits"), re.MULTILINE)[0]
     groups = [status["Gid"].split()[1], *status["Groups"].split()]
     return Runner(
         pid,
         int(status["Uid"].split()[1]),
         tuple(map(int, groups)),
         int(status["CapEff"], 16),
-        int(limit[1]) if limit is not None and limit[1].isdecimal() else 1 << 30,
+        _limit(soft),
+        _limit(hard),
         int(status.get("VmSwap", "0").split()[0]) * 1024,
     )
+
+
+def _limit(text: str) -> int:
+    return int(text) if text.isdecimal() else UNLIMITED

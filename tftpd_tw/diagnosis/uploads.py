@@ -48,7 +48,7 @@ def _writable(case: Case, folder: str) -> Finding | None:
     if allowed:
         return None
     reason = f"{runner.user}, as whom the daemon runs, can store nothing there."
-    mend = (f"chown {shlex.quote(runner.user)} {quoted}",)
+    mend = (f"chown {runner.name} {quoted}",)
     return Finding(FAIL, "uploads", f"not writable for {runner.user}", reason, mend, folder)
 
 
