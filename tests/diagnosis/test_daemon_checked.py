@@ -76,6 +76,12 @@ def test_no_daemon(host: FakeHost) -> None:
         assert host.look(check) == []
 
 
+def test_options_that_are_not_fit_for_a_terminal(host: FakeHost) -> None:
+    """Anybody may call himself a daemon."""
+    host.daemon(812, "--root \033[2J")
+    assert host.find(daemon).remedies == ()
+
+
 def test_only_daemons_of_this_host_are_seen(host: FakeHost) -> None:
     """A number may be that of another process here."""
     host.daemon(812)

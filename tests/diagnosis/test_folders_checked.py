@@ -85,7 +85,9 @@ def test_a_file_system_that_writes_reads_down(host: FakeHost, tmp_path: Path) ->
     place = tmp_path / "a disk"
     (place / "tftp").mkdir(parents=True)
     mounted(host, "rw,nosuid", place=str(place))
+    (tmp_path / "a disk too").mkdir()
     assert host.find(file_systems).state is OK
+    assert host.find(file_systems, filesystem={"root": str(tmp_path / "a disk too")}).state is OK
     finding = host.find(file_systems, filesystem={"root": str(place / "tftp")})
     assert (finding.state, finding.remedies) == (WARN, (f"mount -o remount,noatime '{place}'",))
 

@@ -162,6 +162,23 @@ def test_a_download_ends_at_its_limit() -> None:
     assert type(endless.packets[-1]).__name__ == "Error"
 
 
+def test_a_download_goes_on_with_the_port_that_answered() -> None:
+    """And not with the one that was asked; a third one is not listened to."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as own:
+        own.bind(("127.0.0.1", 0))
+
+        def serve(sock: socket.socket, packet: Packet, peer: tuple[str, int]) -> None:
+            own.sendto(header(Opcode.DATA, 1) + BLOCK, peer)
+            own.recvfrom(100)  # the ACK, which would not come here if it went to the port that was asked
+            sock.sendto(header(Opcode.DATA, 2) + b"not this", peer)
+            own.sendto(header(Opcode.DATA, 2) + b"end", peer)
+
+        own.settimeout(5)
+        with server(serve) as address:
+            done = download(address, b"name", 512, 1, Limit(5.0, 10))
+    assert (done.size, done.whole) == (515, True)
+
+
 def test_a_download_ends_in_time() -> None:
     """Whatever the server does."""
     with server(Endless()) as address:

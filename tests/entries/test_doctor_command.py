@@ -16,6 +16,8 @@ from tftpd_tw.cli.findings_text import lines
 from tftpd_tw.diagnosis import probe as probing
 from tftpd_tw.diagnosis.download import Limit
 from tftpd_tw.diagnosis.findings import FAIL, OK, SKIP, WARN, Finding, State
+from tftpd_tw.net.client import TransferFailed
+from tftpd_tw.protocol.events import Ended
 
 TFTPD_TW = str(TWISTD.with_name("tftpd-tw"))
 
@@ -207,6 +209,17 @@ def test_a_probe_of_nobody(daemon: Daemon, run: Run) -> None:
     status, text = run("--probe", "nothing.invalid", "--json")
     document = json.loads(text)
     assert (status, document["findings"][0]["check"], document["probe"]) == (1, "probe", None)
+
+
+def test_texts_of_strangers(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a server says is made fit for a terminal."""
+
+    def fails(*arguments: object) -> None:
+        raise TransferFailed(Ended("client-error", 2, b"\x1b[2J\xff"))
+
+    monkeypatch.setattr(doctor, "probe", fails)
+    status, text = run("--probe", "127.0.0.1", "--name", "x")
+    assert (status, "the server said ERROR 2: \\x1b[2J\\xff." in text) == (1, True)
 
 
 def test_whoever_reads_may_have_seen_enough(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from tftpd_tw.diagnosis.probed import as_values, findings
 from tftpd_tw.diagnosis.runner import find_runner
 from tftpd_tw.diagnosis.settings import Settings
 from tftpd_tw.net.client import TransferFailed
+from tftpd_tw.protocol.text import escaped
 from tftpd_tw.service.config_file import ConfigurationError
 from tftpd_tw.service.config_reader import DEFAULT_FILE
 from tftpd_tw.service.configuration import Configuration
@@ -31,7 +32,7 @@ from tftpd_tw.service.value_types import HTTP_OFF, HttpAddress
 SCHEMA = 1
 """Of the JSON; it grows when something that was there changes its name or its meaning."""
 
-WELL, FAILED = 0, 1
+WELL, FAILED, INTERRUPTED = 0, 1, 130
 """Exit statuses; warnings are well. 2 is for wrong options."""
 
 
@@ -83,7 +84,10 @@ def run(options: argparse.Namespace, _: list[str]) -> int:
     """Look and say; the exit status."""
     if options.name is not None and options.probe is None:
         options.parser.error("--name goes with --probe")
-    return _probe(options) if options.probe is not None else _examine(options)
+    try:
+        return _probe(options) if options.probe is not None else _examine(options)
+    except KeyboardInterrupt:
+        return INTERRUPTED
 
 
 def _examine(options: argparse.Namespace) -> int:
@@ -92,10 +96,8 @@ def _examine(options: argparse.Namespace) -> int:
         told = Settings.read(file, options.given)
     except ConfigurationError as error:
         options.parser.error("\n".join(error.problems))
-    machine = Machine()
-    case = Case(
-        machine, told, find_runner(machine, told.configuration.network), _ask(told.configuration.monitoring.http)
-    )
+    machine, settled = Machine(), told.configuration
+    case = Case(machine, told, find_runner(machine, settled.network), _ask(settled.monitoring.http))
     return _say(examine(case), options)
 
 
@@ -105,8 +107,10 @@ def _probe(options: argparse.Namespace) -> int:
     except ValueError as error:
         options.parser.error(f"--probe: {error}")
     except (OSError, TransferFailed) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        return _say([Finding(FAIL, "probe", "not possible", f"{reason}.", (), options.probe)], options)
+        said = getattr(error, "strerror", None) or str(error)
+        reason = escaped(said.encode("latin-1", "replace"))
+        found = Finding(FAIL, "probe", "not possible", f"{reason}.", (), options.probe)
+        return _say([found], options)
     return _say(list(findings(probed)), options, as_values(probed))
 
 

@@ -83,10 +83,12 @@ def our_daemons(machine: Machine) -> list[int]:
 
 
 def options_of(machine: Machine, pid: int | None) -> tuple[str, ...]:
-    """The command that looks at the daemon ``pid`` as it was started; none if it has no options of ours."""
+    """The command that looks at the daemon ``pid`` as it was started; none if it has no options of ours, or such
+    as are not fit for a terminal.
+    """
     words = [] if pid is None else machine.text(f"{pid}/cmdline").split("\0")[:-1]
     for start in ("serve", "tftpd"):
-        if start in words:
+        if start in words and "".join(words).isprintable():
             return (shlex.join(["tftpd-tw", "doctor", *words[words.index(start) + 1 :]]),)
     return ()
 

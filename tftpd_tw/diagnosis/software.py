@@ -42,7 +42,7 @@ def _installed(machine: Machine, name: str) -> str | None:
 
 def _numbers(version: str) -> tuple[int, ...]:
     """``26.10.0rc1`` as ``(26, 10)``: what comes after the numbers makes no difference here."""
-    numbers = [int(number) for number in re.findall(r"\d+", version.partition("rc")[0])]
+    numbers = [int(number) for number in re.findall(r"(?:^|\.)(\d+)", version)]
     while numbers and not numbers[-1]:
         numbers.pop()
     return tuple(numbers)
