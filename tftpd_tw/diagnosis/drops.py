@@ -39,7 +39,7 @@ def _more_room(machine: Machine) -> tuple[str, ...]:
     """For what waits in sockets: if there may be no more, it has to be read sooner."""
     if machine.parameter("net.core.rmem_max") < REQUEST_BUFFER:
         return (sysctl("net.core.rmem_max", REQUEST_BUFFER),)
-    return "ss -uapm", "--workers auto"
+    return ("--workers auto",)
 
 
 _KINDS = (
@@ -56,7 +56,7 @@ _KINDS = (
         "UdpInDatagrams",
         "They found no room in the buffer of their socket, of whatever program: it was too small, or not read in"
         " time. What `ss` shows after `d` says of which.",
-        _more_room,
+        lambda machine: ("ss -uapm", *_more_room(machine)),
     ),
     _Kind(
         "send-drops",
