@@ -1,8 +1,8 @@
-"""What the reactor must not wait for while it serves: files, folders and names of a reload.
+"""What the reactor must not wait for while it serves: files, folders and names of a reload, and what hooks do.
 
 A file server or a name server that is dead keeps whoever asks it waiting. So each such question has a thread of
 its own, since those of the pool may all wait for the old folders; the end of the process does not wait for it, and
-the reload is given up after :data:`PATIENCE`.
+a reload is given up after :data:`PATIENCE`.
 """
 
 import threading
@@ -28,6 +28,20 @@ def run_apart(
 
     :param unclaimed: called with a result that comes later, to release what it holds
     """
+
+    def too_late(_: object, seconds: float) -> NoReturn:
+        raise OpenError(
+            f"a file or folder of the settings did not come within {seconds:.0f} seconds; see to its file server"
+        )
+
+    done = in_own_thread(reactor, function, "tftpd-reload")
+    return shielded(done, unclaimed).addTimeout(PATIENCE, reactor, too_late)
+
+
+def in_own_thread(reactor: Any, function: Callable[[], T], name: str) -> "Deferred[T]":
+    """What ``function`` returns or raises, in a thread of that ``name``, which the process does not wait for at
+    its end. Fires later, also if there can be no further thread.
+    """
     done: Deferred[T] = Deferred()
 
     def run() -> None:
@@ -39,10 +53,8 @@ def run_apart(
         # With a Failure it fails.
         reactor.callFromThread(done.callback, result)
 
-    def too_late(_: object, seconds: float) -> NoReturn:
-        raise OpenError(
-            f"a file or folder of the settings did not come within {seconds:.0f} seconds; see to its file server"
-        )
-
-    threading.Thread(target=run, name="tftpd-reload", daemon=True).start()
-    return shielded(done, unclaimed).addTimeout(PATIENCE, reactor, too_late)
+    try:
+        threading.Thread(target=run, name=name, daemon=True).start()
+    except RuntimeError:
+        reactor.callLater(0, done.errback, Failure())
+    return done

@@ -19,19 +19,22 @@ VERSION = 1
 
 def json_line(event: LogEvent) -> str:
     """``event``, without a line feed at its end."""
+    return json.dumps(line_fields(event))
+
+
+def line_fields(event: LogEvent) -> dict[str, Any]:
+    """The object in the line of ``event``."""
     fields = fields_of_report(event)
     level = event.get("log_level") or LogLevel.info
-    return json.dumps(
-        {
-            "version": VERSION,
-            "event": "message" if fields is None else "transfer",
-            "time": iso_time(event["log_time"]),
-            "level": level.name,
-            "namespace": event.get("log_namespace", ""),
-            "worker": event.get("worker"),
-            **({"text": event_text(event)} if fields is None else fields),
-        }
-    )
+    return {
+        "version": VERSION,
+        "event": "message" if fields is None else "transfer",
+        "time": iso_time(event["log_time"]),
+        "level": level.name,
+        "namespace": event.get("log_namespace", ""),
+        "worker": event.get("worker"),
+        **({"text": event_text(event)} if fields is None else fields),
+    }
 
 
 def event_text(event: LogEvent) -> str:

@@ -6,7 +6,7 @@ What came from the network is escaped, so that a name is never more than one har
 """
 
 from attrs import frozen
-from twisted.logger import ILogObserver, LogLevel, globalLogPublisher
+from twisted.logger import ILogObserver, LogEvent, LogLevel, globalLogPublisher
 
 from tftpd_tw.protocol.packets import Options
 from tftpd_tw.protocol.text import escaped
@@ -30,7 +30,12 @@ class TransferLog:
 
     def __call__(self, report: Report) -> None:
         """Write the line of ``report``."""
-        self._observer({**_EVENT, "log_time": report.at, "text": _text(report), "report": report})
+        self._observer({**event_of(report), "text": _text(report)})
+
+
+def event_of(report: Report) -> LogEvent:
+    """The event of its line, without the text."""
+    return {**_EVENT, "log_time": report.at, "report": report}
 
 
 def _text(report: Report) -> str:
