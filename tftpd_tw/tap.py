@@ -21,6 +21,7 @@ from tftpd_tw.service.config_warnings import without_effect
 from tftpd_tw.service.configuration import Configuration
 from tftpd_tw.service.daemon import make_service
 from tftpd_tw.service.folders import named_folders
+from tftpd_tw.service.hooks import missing_programs
 from tftpd_tw.service.log_lines import LogLines
 from tftpd_tw.service.opening import StartError
 from tftpd_tw.service.privileges import Becoming
@@ -96,7 +97,7 @@ class Options(usage.Options):
         wrong += [sources.told(path, text) for path, text in refused]
         if wrong:
             raise ConfigurationError(wrong)
-        for path, text in without_effect(configuration):
+        for path, text in (*without_effect(configuration), *missing_programs(configuration)):
             log.warn("{warning}", warning=sources.told(path, text))
         return configuration
 

@@ -9,7 +9,7 @@ import yaml
 from attrs import NOTHING, evolve, frozen
 
 from tftpd_tw.backends.uploading import UploadPolicy
-from tftpd_tw.interfaces import Direction
+from tftpd_tw.interfaces import Direction, Outcome
 from tftpd_tw.policy.access import Action
 from tftpd_tw.policy.rewrite_rules import Occurrences, Then
 from tftpd_tw.service import value_types as types
@@ -27,7 +27,7 @@ from tftpd_tw.service.configuration import (
     Performance,
     Security,
 )
-from tftpd_tw.service.rule_settings import Abort, AccessRule, ClientProfile, Rewrite
+from tftpd_tw.service.rule_settings import Abort, AccessRule, ClientProfile, Rewrite, TransferHook
 from tftpd_tw.service.setting import about, section, setting, settings
 
 NETWORK = types.ClientNetwork("192.0.2.0/24")
@@ -125,7 +125,21 @@ OTHERWISE = Configuration(
     ),
     cache=Cache(False, types.CacheSize(4 << 30), types.Lifetime(3600.0)),
     logging=Logging(types.LogFormat.JSON, types.LeastLevel.WARN),
-    monitoring=Monitoring(types.HttpAddress("::1", 80), types.File("/etc/tftpd/secret"), types.Recent(7)),
+    monitoring=Monitoring(
+        types.HttpAddress("::1", 80),
+        types.File("/etc/tftpd/secret"),
+        types.Recent(7),
+        (
+            TransferHook(
+                (types.Argument("/bin/hook"), types.Argument("5")),
+                outcomes=(Outcome.SIZE_PROBE,),
+                only=Direction.READ,
+                timeout=types.Seconds(0.5),
+                at_once=types.Runs(1),
+            ),
+            TransferHook(url=types.WebAddress("http://192.0.2.1/?a=b")),
+        ),
+    ),
     clients=Clients(
         profiles=(
             ClientProfile(

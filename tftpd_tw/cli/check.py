@@ -14,6 +14,7 @@ from tftpd_tw.service.config_file import ConfigurationError
 from tftpd_tw.service.config_reader import DEFAULT_FILE, Sources
 from tftpd_tw.service.config_warnings import without_effect
 from tftpd_tw.service.folders import named_folders
+from tftpd_tw.service.hooks import missing_programs
 
 
 def add_parser(commands: Any) -> None:
@@ -55,6 +56,7 @@ def run(options: argparse.Namespace, _: list[str]) -> int:
     for path, base in named_folders(configuration):
         if not os.path.isdir(base):
             warnings.append((path, f"there is no folder {base} on this machine"))
+    warnings += missing_programs(configuration)
     for path, text in warnings:
         print(sources.told(path, f"warning: {text}"), file=sys.stderr)  # noqa: T201
     print(effective(configuration), end="")  # noqa: T201

@@ -1,11 +1,13 @@
 """Mistakes that no value has by itself: settings that contradict each other, names that are there twice."""
 
+import os
 from collections.abc import Iterator, Sequence
 
 from tftpd_tw.policy.rewrite_rules import RewriteRulesError
 from tftpd_tw.service.config_file import Path
 from tftpd_tw.service.configuration import Configuration
 from tftpd_tw.service.folders import make_rewriting
+from tftpd_tw.service.rule_settings import TransferHook
 from tftpd_tw.service.units import write_size
 
 
@@ -19,6 +21,16 @@ def mistakes(configuration: Configuration) -> Iterator[tuple[Path, str]]:
     yield from _twice(("security", "rules"), [rule.name for rule in configuration.security.rules])
     yield from _twice(("clients", "profiles"), [profile.name for profile in configuration.clients.profiles])
     yield from _strangled(configuration)
+    for index, hook in enumerate(configuration.monitoring.on_transfer):
+        for text in _of_hook(hook):
+            yield ("monitoring", "on_transfer", index), text
+
+
+def _of_hook(hook: TransferHook) -> Iterator[str]:
+    if bool(hook.command) == (hook.url is not None):
+        yield f"expected either a command or a url, got {'both' if hook.command else 'neither'}"
+    if hook.command and not os.path.isabs(hook.command[0]):
+        yield f"expected the absolute path of a program, got {hook.command[0]!r}"
 
 
 def _strangled(configuration: Configuration) -> Iterator[tuple[Path, str]]:

@@ -11,7 +11,7 @@ from tftpd_tw.backends.reading import READ_AHEAD
 from tftpd_tw.backends.uploading import UploadPolicy
 from tftpd_tw.protocol.lifecycle import MOST_HELD
 from tftpd_tw.service import value_types as types
-from tftpd_tw.service.rule_settings import AccessRule, ClientProfile, Rewrite
+from tftpd_tw.service.rule_settings import AccessRule, ClientProfile, Rewrite, TransferHook
 from tftpd_tw.service.setting import section, setting
 
 
@@ -337,6 +337,11 @@ class Monitoring:
         "Records of transfers and refused requests that are kept in memory, for the page and the commands. Each"
         " takes about two kilobytes.",
         restart=True,
+    )
+    on_transfer: tuple[TransferHook, ...] = setting(
+        (),
+        "Hooks: what is done with the record of each transfer and refused request, as docs/records.md has it. No"
+        " transfer waits for them.",
     )
 
 

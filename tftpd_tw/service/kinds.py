@@ -5,11 +5,12 @@ import os
 import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import attrs
 
 from tftpd_tw.backends.uploading import UploadPolicy
-from tftpd_tw.interfaces import Direction
+from tftpd_tw.interfaces import Direction, Outcome
 from tftpd_tw.net.engines import ENGINES
 from tftpd_tw.policy import profiles
 from tftpd_tw.policy.access import Action
@@ -67,6 +68,22 @@ def _check_network(value: str) -> None:
     # Of the two, the one that it looks like can say what is wrong with it.
     (ipaddress.IPv6Network if ":" in value else ipaddress.IPv4Network)(value, strict=False)
     Networks([value])
+
+
+def _check_argument(value: str) -> None:
+    os.fsencode(value)
+    if "\0" in value:
+        raise ValueError("no argument can have a NUL in it")
+
+
+def _check_web_address(value: str) -> None:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname or not re.fullmatch(r"[!-~]+", value):
+        raise ValueError
+    if parts.port == 0:  # urlsplit() itself says what is wrong with others
+        raise ValueError("there is no port 0")
+    if "@" in parts.netloc or parts.fragment:
+        raise ValueError("nothing is done with a user or a fragment")
 
 
 def _mode(value: Any) -> int:
@@ -202,6 +219,10 @@ KINDS: Mapping[Any, Kind] = {
         {name: name for name in (types.ALL_OPTIONS, *sorted(map(bytes.decode, profiles.ALL_OPTIONS)))}
     ),
     types.TreePath: text(_PLACE, _check_tree),
+    types.Argument: text("a text (a number in quotes)", _check_argument),
+    types.WebAddress: text("an address such as http://192.0.2.1:8080/tftp", _check_web_address),
+    types.Runs: number("a number", 1, 100),
+    Outcome: one_of_enum(Outcome),
     types.ErrorNumber: number("the code of an error", 0, 7),
 }
 """By type."""

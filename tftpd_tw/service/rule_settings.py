@@ -1,26 +1,30 @@
-"""The settings that are lists of rules: who may do what, what names become, who is treated differently.
+"""The settings that are lists of rules: who may do what, what names become, who is treated differently, what is
+done at the end.
 
 Each class is one item of such a list, as the file has it; what the server asks is made of them in
-:mod:`~tftpd_tw.service.treatment` and :mod:`~tftpd_tw.service.folders`.
+:mod:`~tftpd_tw.service.treatment`, :mod:`~tftpd_tw.service.folders` and :mod:`~tftpd_tw.service.hooks`.
 """
 
 import attrs
 from attrs import frozen
 
-from tftpd_tw.interfaces import Direction
+from tftpd_tw.interfaces import Direction, Outcome
 from tftpd_tw.policy.access import Action
 from tftpd_tw.policy.rewrite_rules import Occurrences, Then
 from tftpd_tw.service.setting import setting
 from tftpd_tw.service.value_types import (
+    Argument,
     BlockSize,
     ClientNetwork,
     ErrorNumber,
     Interface,
     NameGlob,
     OptionName,
+    Runs,
     Seconds,
     Text,
     TreePath,
+    WebAddress,
     WindowSize,
     Word,
 )
@@ -103,3 +107,23 @@ class ClientProfile:
         (), "Options that are treated as unknown; `all` leaves plain RFC 1350."
     )
     single_port: bool | None = setting(None, "Another network.single_port, whatever the port that was asked has.")
+
+
+@frozen
+class TransferHook:
+    """What is done with a record: exactly one of ``command`` and ``url``."""
+
+    command: tuple[Argument, ...] = setting(
+        (),
+        "A program, by its absolute path, and its arguments. It gets the record as one line of JSON on its"
+        " standard input, and some of it in its environment. There is no shell; the user is that of the daemon.",
+    )
+    url: WebAddress | None = setting(None, "Where the record is posted, as JSON.")
+    outcomes: tuple[Outcome, ...] = setting((), "Only with transfers and requests that ended so. Empty: all.")
+    only: Direction | None = setting(None, "Only with reads, or only with writes.")
+    timeout: Seconds = setting(Seconds(10.0), "How long it may take before it is ended.")
+    at_once: Runs = setting(
+        Runs(4),
+        "How many may run at the same time; of further records a thousand wait. Workers share it out among them,"
+        " and each has one at least.",
+    )

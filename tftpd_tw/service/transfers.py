@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
@@ -19,13 +19,16 @@ from tftpd_tw.net.listener import Listener
 from tftpd_tw.net.neighbours import Neighbours
 from tftpd_tw.net.serving import Server
 from tftpd_tw.policy.limits import Limits
+from tftpd_tw.service.apart import in_own_thread
 from tftpd_tw.service.configuration import Configuration
 from tftpd_tw.service.folders import Folders
+from tftpd_tw.service.hooks import make_hooks
 from tftpd_tw.service.opening import OpenError, Place
 from tftpd_tw.service.storage import Storage
 from tftpd_tw.service.treatment import make_bounds, make_server
 from tftpd_tw.telemetry import families
 from tftpd_tw.telemetry.accounting import Accounting
+from tftpd_tw.telemetry.hooks import Hooks
 from tftpd_tw.telemetry.process import LoopLag, add_process
 from tftpd_tw.telemetry.reports import Reports
 from tftpd_tw.telemetry.totals import Totals
@@ -39,6 +42,7 @@ class Transfers:
     """Serves ``storage`` on the sockets that it is given.
 
     :param on_left: called when ``staying`` has become less
+    :param worker: the number of this process, if there are several
     """
 
     def __init__(
@@ -48,6 +52,7 @@ class Transfers:
         storage: Storage,
         accounting: Accounting,
         on_left: Callable[[], object],
+        worker: int | None = None,
     ) -> None:
         self._storage = storage
         self._on_left = on_left
@@ -56,7 +61,10 @@ class Transfers:
         run_blocking = partial(_in_thread, reactor)
         self.view = View(reactor, accounting, configuration.monitoring.recent_transfers)
         """What is in progress, and what has ended lately."""
-        self._reports = Reports(reactor, (TransferLog(), self.view), Neighbours(run_blocking).find)
+        self._hooks = Hooks(reactor, partial(in_own_thread, reactor, name="tftpd-hook"), worker)
+        self._hooks.use(make_hooks(configuration.monitoring.on_transfer))
+        listeners = (TransferLog(), self.view, self._hooks)
+        self._reports = Reports(reactor, listeners, Neighbours(run_blocking).find)
         self._observers = (accounting, self._reports)
         ports = configuration.network.port_range.ports
         self._engine = ENGINES[configuration.performance.engine](reactor, ports)
@@ -66,7 +74,7 @@ class Transfers:
         self._ports: list[tuple[Place, IRequestSocket]] = []
         self._retired: dict[IRequestSocket, Place] = {}
         self._lag = LoopLag(reactor, accounting.loop_was_late)
-        accounting.sources += [storage.add_figures, self._add_figures, add_process]
+        accounting.sources += [storage.add_figures, self._add_figures, self._hooks.add_figures, add_process]
 
     def start(self) -> None:
         """The process is what it will be, and serves from now on."""
@@ -85,6 +93,7 @@ class Transfers:
         self._limits.bounds = make_bounds(configuration)
         self._listener.serve(self._server(configuration, folders), configuration.network.answer_broadcast)
         self._storage.use(folders, configuration.performance.thread_pool_size)
+        self._hooks.use(make_hooks(configuration.monitoring.on_transfer))
         self._configuration = configuration
 
     def _server(self, configuration: Configuration, folders: Folders) -> Server:
@@ -137,7 +146,7 @@ class Transfers:
             self._on_left()
 
     def stop(self) -> "Deferred[None]":
-        """Take no new requests, let transfers finish for ``drain_timeout``, and close the storage."""
+        """Take no new requests, let transfers finish for ``drain_timeout``, then hooks, and close the storage."""
         seconds = self._configuration.performance.drain_timeout
         self._stopping = True
         self.keep(())
@@ -146,16 +155,17 @@ class Transfers:
             # Said when the ports are closed, since that is what it says.
             log.info("stopping: {count} transfers have {seconds:g} seconds", count=self.active, seconds=seconds)
 
-        def drained(_: object) -> "Deferred[None]":
+        def drained(_: object) -> "Deferred[Any]":
             self._lag.stop()
             self._reports.flush()
             self._engine.close()
-            return self._storage.close()
+            return gatherResults([self._hooks.close(), self._storage.close()])
 
         return draining.addBoth(drained)
 
     def hurry(self) -> None:
-        """End all transfers now, and wait for no disk."""
+        """End all transfers now, and wait for no disk and no hook."""
+        self._hooks.hurry()
         self._listener.end_all("the server was told to stop at once")
         self._storage.hurry()
 

@@ -141,7 +141,9 @@ class Worker(LineOnlyReceiver):
         first = FIRST_FOLDER + len(bases(configuration))
         paths = self._take_folders(configuration, range(FIRST_FOLDER, first))
         self._storage = storage = Storage(self._reactor, configuration, paths)
-        self._transfers = Transfers(self._reactor, configuration, storage, self._accounting, self._say_staying)
+        self._transfers = Transfers(
+            self._reactor, configuration, storage, self._accounting, self._say_staying, self._number
+        )
         self._transfers.start()
         self._listen(itertools.count(first), assignment.places)
         self._send({"ready": True})
@@ -250,7 +252,8 @@ def main() -> None:
     reactor: Any = installed
 
     for number in (signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
+        # Not SIG_IGN, which a hook would inherit.
+        signal.signal(number, lambda *_: None)
     prepare_process(reactor)
     worker = Worker(reactor)
     signal.signal(signal.SIGTERM, lambda *_: reactor.callFromThread(worker.end))

@@ -27,6 +27,17 @@ class Kind(enum.Enum):
     """How many values fell below each of some bounds."""
 
 
+class HookResult(enum.StrEnum):
+    """What became of a report for a hook."""
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+    TIMEOUT = "timeout"
+    """It took too long, and was ended."""
+    DROPPED = "dropped"
+    """It never had its turn, since too many waited or the daemon stopped."""
+
+
 @frozen(eq=False)
 class Family:
     """One figure."""
@@ -134,6 +145,12 @@ LOOP_LAG = Family(
     _NO_LABELS,
     (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0),
 )
+HOOK_RUNS = _counter(
+    "tftp_hook_runs",
+    "Reports of transfers for hooks (monitoring.on_transfer), by what became of them.",
+    ("result",),
+    tuple((result.value,) for result in HookResult),
+)
 CPU = _counter("tftp_process_cpu_seconds", "CPU time that the daemon and its workers used, in seconds.")
 MEMORY = _gauge("tftp_process_resident_memory_bytes", "Memory that they have; what they share counts twice.")
 DESCRIPTORS = _gauge("tftp_process_open_descriptors", "Descriptors that they have open.")
@@ -164,6 +181,7 @@ FAMILIES: tuple[Family, ...] = (
     CACHE_BYTES,
     CACHE_DESCRIPTORS,
     LOOP_LAG,
+    HOOK_RUNS,
     CPU,
     MEMORY,
     DESCRIPTORS,
