@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from typing import Any
 
 from tftpd_tw.cli.asking import NoDaemonError, add_address, read_figures, the_address
 from tftpd_tw.cli.figures_text import View, lines
+from tftpd_tw.cli.output import nobody_reads
 from tftpd_tw.interfaces import Address
 from tftpd_tw.service.units import read_time
 from tftpd_tw.telemetry.figures import Figures, Histogram
@@ -55,8 +55,7 @@ def run(options: argparse.Namespace, _: list[str]) -> int:
     except KeyboardInterrupt:
         return 0 if options.watch else 130
     except BrokenPipeError:
-        # Whoever read has seen enough. Python flushes once more at its end, and would complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        nobody_reads(sys.stdout)
         return 0
 
 
