@@ -5,6 +5,7 @@ import os
 from collections import Counter
 
 import pytest
+from attrs import evolve
 from net_kit import CountingReader, CountingWriter, ExhaustedHost, ScriptedServer, World, content, packet, spoken
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import IHostnameResolver
@@ -12,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from tftpd_tw.backends.memory import BytesReader, BytesWriter, MemoryBackend
-from tftpd_tw.interfaces import Address
+from tftpd_tw.interfaces import Address, Direction
 from tftpd_tw.net.client import Client, TransferFailed, Wishes, resolve
 from tftpd_tw.protocol.errors import TFTPError
 from tftpd_tw.protocol.packets import Mode
@@ -214,8 +215,9 @@ def test_silence():
     """A request without any answer is repeated with longer and longer waits, and then fails (C088, C089)."""
     network = MemoryNetwork(drop=lambda datagram: True)
     writer = CountingWriter()
-    with pytest.raises(TransferFailed, match="no-answer"):
+    with pytest.raises(TransferFailed, match=r"^no answer from the server$") as caught:
         network.run(network.client().get(b"f", writer))
+    assert caught.value.reason == "no-answer"
     assert network.clock.seconds() == pytest.approx(30.0)
     assert 4 <= len(network.sent) <= 10
     assert len({datagram for _, _, datagram in network.sent}) == 1
@@ -226,8 +228,9 @@ def test_silence():
 def test_nobody_there():
     """A host that says that nobody listens ends the transfer at once (C099, F12)."""
     network = MemoryNetwork()
-    with pytest.raises(TransferFailed, match="no-answer"):
+    with pytest.raises(TransferFailed, match=r"the server: nobody listens on its port$") as caught:
         network.get(b"f")
+    assert (caught.value.reason, caught.value.ended.unreachable) == ("no-answer", True)
     assert network.clock.seconds() < 0.1
 
 
@@ -241,9 +244,105 @@ def test_server_that_stops_answering():
     world.quiet(0.01)
     assert writer.stored
     world.network.drop = lambda datagram: True
-    with pytest.raises(TransferFailed, match="client-vanished"):
+    with pytest.raises(TransferFailed, match=r"^the server stopped answering$") as caught:
         world.network.run(done)
+    assert caught.value.reason == "server-vanished"
     assert writer.endings == ["cancel"]
+
+
+@pytest.mark.parametrize("closes", [True, False])
+def test_server_that_only_begins(closes):
+    """A server that answers the request and then nothing more was there: no other need be asked (C042, C089)."""
+    network = MemoryNetwork()
+    server = ScriptedServer(network, b"\0\6blksize\x001428\0")
+    transfer = network.client().begin(Direction.READ, b"f", CountingWriter())
+    while transfer.response_seconds is None:
+        network.step()
+    if closes:
+        server.peer.socket.close()
+    with pytest.raises(TransferFailed) as caught:
+        network.run(transfer.done)
+    assert (caught.value.reason, caught.value.ended.unreachable) == ("server-vanished", closes)
+
+
+def test_how_far_it_is():
+    """A transfer that was begun says at any time what has come, of how much, on which terms (C066, C069)."""
+    world = World({b"f": content(60_000)})
+    client = world.network.client(block_size=512, window_size=4)
+    contents = {Direction.READ: CountingWriter(), Direction.WRITE: CountingReader(content(60_000))}
+    for direction, mine in contents.items():
+        transfer = client.begin(direction, b"f" if direction is Direction.READ else b"new", mine)
+        assert (transfer.byte_count, transfer.agreed.blksize, transfer.agreed.options) == (0, 512, ())
+        assert transfer.response_seconds is None
+        assert transfer.size == (None if direction is Direction.READ else 60_000)
+        world.quiet(0.05)
+        assert 0 < transfer.byte_count < 60_000
+        assert (transfer.size, transfer.agreed.windowsize) == (60_000, 4)
+        assert transfer.response_seconds == pytest.approx(0.002)
+        done = world.network.run(transfer.done)
+        assert transfer.byte_count == done.byte_count == 60_000
+
+
+def test_a_size_that_is_not_told():
+    """A server that does not say how much it is leaves it open."""
+    network = MemoryNetwork()
+    ScriptedServer(network, b"\0\3\0\1" + content(512))
+    transfer = network.client().begin(Direction.READ, b"f", CountingWriter())
+    while not transfer.byte_count:
+        network.step()
+    assert transfer.size is None
+    transfer.done.addErrback(lambda _: None)
+    transfer.done.cancel()
+
+
+def test_requests_that_were_lost_are_counted():
+    """A request that was sent again is a retransmit, and the response time counts from the first one (C088)."""
+    requests = []
+
+    def drop(datagram):
+        requests.append(datagram)
+        return len(requests) <= 2
+
+    world = World({b"f": content(100)}, drop=drop)
+    transfer = world.network.client().begin(Direction.READ, b"f", CountingWriter())
+    assert world.network.run(transfer.done).retransmits == transfer.retransmits == 2
+    assert transfer.response_seconds == pytest.approx(3.002)
+
+
+def test_the_response_time_of_an_error():
+    """A refusal is an answer too."""
+    world = World({})
+    transfer = world.network.client().begin(Direction.READ, b"f", CountingWriter())
+    with pytest.raises(TransferFailed):
+        world.network.run(transfer.done)
+    assert transfer.response_seconds == pytest.approx(0.002)
+
+
+def test_an_error_that_would_do_something_to_a_terminal():
+    """The text of a server's ERROR is a stranger's: in ours it is escaped (S038)."""
+    network = MemoryNetwork()
+    ScriptedServer(network, b"\0\5\0\7\x1b[2Jgone\n\0")
+    with pytest.raises(TransferFailed) as caught:
+        network.get(b"f")
+    assert str(caught.value) == r"the server said ERROR 7: \x1b[2Jgone\x0a"
+    assert (caught.value.reason, caught.value.ended.text) == ("error:7", b"\x1b[2Jgone\n")
+
+
+@pytest.mark.parametrize("way", ["get", "put"])
+def test_no_dallying(way):
+    """A client that does not dally has closed its socket when the transfer is done; otherwise it stays, to answer
+    a repeat of the last block of a read (C100).
+    """
+    world = World({b"f": content(2000)})
+    for dally in (True, False):
+        client = evolve(world.network.client(), dally=dally)
+        mine = CountingWriter() if way == "get" else CountingReader(content(2000))
+        world.network.run(getattr(client, way)(b"f" if way == "get" else b"new", mine))
+        own = [socket for socket in world.sessions if socket.address.host == CLIENT]
+        assert len(own) == (1 if dally and way == "get" else 0)
+        world.network.run_until_idle()
+        world.assert_nothing_left()
+    assert {reason for _, reason in world.ended_as()} == {"completed"}
 
 
 class Cancelling(SynchronousTestCase):
@@ -256,8 +355,10 @@ class Cancelling(SynchronousTestCase):
         mine = CountingWriter() if way == "get" else CountingReader(content(60_000))
         done = getattr(client, way)(b"f" if way == "get" else b"new", mine)
         world.quiet(seconds)
+        sent = len(world.network.sent)
         done.cancel()
-        self.failureResultOf(done, TransferFailed)
+        assert self.failureResultOf(done, TransferFailed).value.reason == "cancelled"
+        assert [datagram for _, _, datagram in world.network.sent[sent:]] == [b"\0\5\0\0Transfer was cancelled\0"]
         world.network.run_until_idle(limit=100.0)
         world.assert_nothing_left()
         assert b"new" not in world.files
@@ -272,6 +373,18 @@ class Cancelling(SynchronousTestCase):
         """Cancelled in the middle, a transfer ends with an ERROR and leaves nothing at either end (C114, C152)."""
         for way in ("get", "put"):
             self.cancelled_after(way, 0.01)
+
+    def test_from_within(self):
+        """Cancelled by its own content, a transfer ends all the same, and its Deferred fires once."""
+        world = World({b"f": content(60_000)})
+        transfers = []
+        writer = CountingWriter(write=lambda: transfers[0].done.cancel())
+        transfers.append(world.network.client(block_size=512, window_size=64).begin(Direction.READ, b"f", writer))
+        world.quiet(0.1)
+        self.failureResultOf(transfers[0].done)
+        world.network.run_until_idle(limit=100.0)
+        world.assert_nothing_left()
+        assert writer.endings == ["cancel"]
 
     def test_after_the_end(self):
         """Cancelling what is done changes nothing."""

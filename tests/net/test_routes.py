@@ -5,7 +5,7 @@ from twisted.internet.task import Clock
 
 from tftpd_tw.interfaces import Address
 from tftpd_tw.net import routes
-from tftpd_tw.net.routes import KEPT, MOST, PathMTUs
+from tftpd_tw.net.routes import KEPT, MOST, PathMTUs, block_within
 
 LOCAL = Address("192.0.2.1", 69)
 
@@ -64,3 +64,17 @@ def test_forged_addresses_do_not_fill_the_memory(asked):
         mtus.of(LOCAL, Address(str(number), 1024))
         assert len(mtus._known) <= MOST
     assert len(asked) == 2 * MOST + 1
+
+
+@pytest.mark.parametrize(
+    ("mtu", "host", "size"),
+    [
+        (1500, "192.0.2.1", 1468),
+        (1500, "2001:db8::1", 1448),
+        (65536, "127.0.0.1", 65464),
+        (20, "192.0.2.1", 8),
+    ],
+)
+def test_the_largest_block_in_one_piece(mtu, host, size):
+    """What is left of a packet beside its headers, within what an option can say (C050, C057)."""
+    assert block_within(mtu, host) == size

@@ -141,7 +141,7 @@ def test_an_unreachable_peer_ends_it_silently(make: Callable[[], Bench], reason:
     bench.machine.events()
     bench.machine.peer_unreachable()
     assert bench.machine.bursts() == []
-    assert bench.machine.events() == [Ended(reason.value)]
+    assert bench.machine.events() == [Ended(reason.value, unreachable=True)]
     assert bench.wait(1000) == []
 
 

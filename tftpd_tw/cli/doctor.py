@@ -13,6 +13,7 @@ from attrs import asdict
 from tftpd_tw import __version__
 from tftpd_tw.cli.asking import NoDaemonError, fetch, reachable, read_figures
 from tftpd_tw.cli.findings_text import lines
+from tftpd_tw.cli.output import nobody_reads
 from tftpd_tw.diagnosis.case import Answer, Case, NoAnswer
 from tftpd_tw.diagnosis.examining import examine
 from tftpd_tw.diagnosis.findings import FAIL, Finding, count, worst
@@ -22,7 +23,6 @@ from tftpd_tw.diagnosis.probed import as_values, findings
 from tftpd_tw.diagnosis.runner import find_runner
 from tftpd_tw.diagnosis.settings import Settings
 from tftpd_tw.net.client import TransferFailed
-from tftpd_tw.protocol.text import escaped
 from tftpd_tw.service.config_file import ConfigurationError
 from tftpd_tw.service.config_reader import DEFAULT_FILE
 from tftpd_tw.service.configuration import Configuration
@@ -107,8 +107,7 @@ def _probe(options: argparse.Namespace) -> int:
     except ValueError as error:
         options.parser.error(f"--probe: {error}")
     except (OSError, TransferFailed) as error:
-        said = getattr(error, "strerror", None) or str(error)
-        reason = escaped(said.encode("latin-1", "replace"))
+        reason = getattr(error, "strerror", None) or str(error)
         found = Finding(FAIL, "probe", "not possible", f"{reason}.", (), options.probe)
         return _say([found], options)
     return _say(list(findings(probed)), options, as_values(probed))
@@ -123,8 +122,7 @@ def _say(found: Sequence[Finding], options: argparse.Namespace, probed: dict[str
     try:
         print(text, flush=True)  # noqa: T201
     except BrokenPipeError:
-        # Whoever read has seen enough. Python flushes once more at its end, and would complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        nobody_reads(sys.stdout)
     return FAILED if worst(found) is FAIL else WELL
 
 

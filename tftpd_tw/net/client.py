@@ -16,24 +16,29 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IHostnameResolver, IHostResolution, IResolutionReceiver
 from zope.interface import implementer
 
-from tftpd_tw.interfaces import Address, IReader, IWriter
+from tftpd_tw.interfaces import Address, Direction, IReader, IWriter
 from tftpd_tw.net.content import release
 from tftpd_tw.net.engine import IEngine
 from tftpd_tw.net.session import Session
-from tftpd_tw.protocol.errors import TFTPError
+from tftpd_tw.protocol.errors import Cancelled, TFTPError
 from tftpd_tw.protocol.events import Ended, Reason
+from tftpd_tw.protocol.lifecycle import Machine
 from tftpd_tw.protocol.opening import Asking
 from tftpd_tw.protocol.options import Agreed
 from tftpd_tw.protocol.packets import Mode, Options
+from tftpd_tw.protocol.text import escaped
 from tftpd_tw.protocol.timing import Patience
+
+BLOCK_SIZE = 1428
+"""Payload bytes of a block that fits every Ethernet, and a tunnel or two."""
 
 
 @frozen
 class Wishes:
     """The options that a client asks for; None leaves one out."""
 
-    block_size: int | None = 1428
-    """Payload bytes of a block; the default fits every Ethernet, and a tunnel or two."""
+    block_size: int | None = BLOCK_SIZE
+    """Payload bytes of a block."""
     window_size: int | None = 16
     """Blocks before an ACK."""
     timeout: int | None = None
@@ -41,17 +46,45 @@ class Wishes:
     size: bool = True
     """Ask for the size of the file, or tell it."""
 
+    def options(self, tsize: int | None) -> Options:
+        """As a request has them; ``tsize`` is its value, if there is one."""
+        asked = (
+            (b"blksize", self.block_size),
+            (b"windowsize", self.window_size),
+            (b"timeout", self.timeout),
+            (b"tsize", tsize if self.size else None),
+        )
+        return tuple((name, b"%d" % value) for name, value in asked if value is not None)
+
+
+_SAID: dict[str, str] = {
+    Reason.NO_ANSWER: "no answer from the server",
+    Reason.PEER_VANISHED: "the server stopped answering",
+}
+"""What the silence of the other end is to a client."""
+
+SERVER_VANISHED = "server-vanished"
+"""The reason of a transfer whose server answered and then fell silent."""
+
 
 class TransferFailed(TFTPError):
     """A client's transfer did not complete."""
 
     def __init__(self, ended: Ended) -> None:
         """From the machine's word for it."""
-        text = ended.text.decode("latin-1") or (str(ended.error) if ended.error else "")
-        remote = f"the server said ERROR {ended.code}: {text}"
-        super().__init__(remote if ended.reason == Reason.PEER_ERROR else text or ended.reason)
+        reason = ended.reason
+        if reason == Reason.PEER_ERROR:
+            text, reason = f"the server said ERROR {ended.code}: {escaped(ended.text)}", f"error:{ended.code}"
+        elif reason in _SAID:
+            text = _SAID[reason] + (": nobody listens on its port" if ended.unreachable else "")
+        else:
+            text = str(ended.error or "") or reason
+        super().__init__(text)
         self.ended = ended
-        """Reason, and the code and text of the server's ERROR if there was one."""
+        """As the machine has it; the text of the server's ERROR is not escaped there."""
+        self.reason = SERVER_VANISHED if reason == Reason.PEER_VANISHED else reason
+        """Why, in a word: ``error:<code>`` of the server's ERROR, ``no-answer``, ``server-vanished``,
+        ``no-socket``, or the ``reason`` of an error of :mod:`tftpd_tw.protocol.errors`, which happened here."""
 
 
 @frozen
@@ -62,9 +95,83 @@ class Transferred:
     byte_count: int
     block_count: int
     retransmits: int
+    """Packets sent again, the request included."""
     seconds: float
     round_trip: float | None
     """Smoothed, in seconds."""
+
+
+class Transfer:
+    """A client's transfer, from its request on: how far it is, and what becomes of it."""
+
+    def __init__(self, client: "Client", asking: Asking, content: IReader | IWriter, size: int | None) -> None:
+        """Begin; a :class:`Client` does this."""
+        self._clock = client.engine.clock
+        self._began = self._clock.seconds()
+        self._asking = asking
+        self._size = size
+        self._dally = client.dally
+        self._session = Session(client.engine, asking, client.server, content, on_ended=self._ended)
+        self.done: Deferred[Transferred] = Deferred(lambda _: self._session.fail(Cancelled()))
+        """Fires when the content is stored at its destination; fails with :class:`TransferFailed`. Cancelling it
+        ends the transfer, and the server is told."""
+        try:
+            self._session.open(Address("", 0))
+        except OSError as error:
+            release(content)
+            self._ended(Ended("no-socket", error=TFTPError(str(error))))
+        else:
+            self._session.start()
+
+    @property
+    def byte_count(self) -> int:
+        """Bytes of payload so far: that have come in order, or that the server has acknowledged."""
+        return self._machine.byte_count
+
+    @property
+    def size(self) -> int | None:
+        """Bytes in all; None if not known, or of a read before the server has told it."""
+        return self._machine.agreed.tsize if self._size is None else self._size
+
+    @property
+    def agreed(self) -> Agreed:
+        """The terms; those of RFC 1350 until the server has answered."""
+        return self._machine.agreed
+
+    @property
+    def retransmits(self) -> int:
+        """Packets sent again so far, the request included."""
+        return self._machine.retransmits
+
+    @property
+    def response_seconds(self) -> float | None:
+        """From the request to the server's first answer, which may be an ERROR; None while there is none."""
+        return self._asking.response_seconds
+
+    @property
+    def _machine(self) -> Machine:
+        machine: Machine = self._session.machine
+        return machine
+
+    def _ended(self, outcome: Ended) -> None:
+        if self.done.called:
+            return  # cancelled from within a call of the session's
+        if not outcome.succeeded:
+            self.done.errback(TransferFailed(outcome))
+            return
+        if not self._dally:
+            self._session.abandon()
+        machine = self._machine
+        self.done.callback(
+            Transferred(
+                machine.agreed,
+                machine.byte_count,
+                machine.block_count,
+                machine.retransmits,
+                self._clock.seconds() - self._began,
+                machine.timer.round_trip,
+            )
+        )
 
 
 def _canonical(address: Address) -> Address:
@@ -83,77 +190,36 @@ class Client:
     wishes: Wishes = Wishes()
     patience: Patience = Patience()
     mode: Mode = field(default=Mode.OCTET)
+    dally: bool = True
+    """After a read, keep the socket open for some seconds, to acknowledge the last block once more if the first
+    ACK was lost (RFC 1350 section 6). Otherwise such a server finds the port closed."""
 
     def get(self, name: bytes, writer: IWriter) -> "Deferred[Transferred]":
-        """Read the file ``name`` into ``writer``.
-
-        :returns: fires when it is stored; fails with :class:`TransferFailed`. Cancelling it ends the transfer.
-        :raises ValueError: name and options do not fit into a request
-        """
-        return self._transfer(True, name, writer, 0 if self.wishes.size else None)
+        """Read the file ``name`` into ``writer``: :attr:`Transfer.done` of :meth:`begin`."""
+        return self.begin(Direction.READ, name, writer).done
 
     def put(self, name: bytes, reader: IReader) -> "Deferred[Transferred]":
         """Write what ``reader`` gives to the file ``name``; otherwise as :meth:`get`."""
-        announced = reader.size if self.wishes.size and self.mode is Mode.OCTET else None
-        return self._transfer(False, name, reader, announced, reader.size)
+        return self.begin(Direction.WRITE, name, reader).done
 
-    def _transfer(
-        self,
-        reading: bool,
-        name: bytes,
-        content: IReader | IWriter,
-        tsize: int | None,
-        size: int | None = None,
-    ) -> "Deferred[Transferred]":
-        clock = self.engine.clock
-        began = clock.seconds()
+    def begin(self, direction: Direction, name: bytes, content: IReader | IWriter) -> Transfer:
+        """Begin a transfer, to look at how far it is.
+
+        :param content: an IWriter to read the file into, an IReader to write it from; the transfer ends it
+        :raises ValueError: name and options do not fit into a request
+        """
+        reading = direction is Direction.READ
+        size: int | None = None if reading else content.size  # type: ignore[union-attr]
+        tsize = 0 if reading else size if self.mode is Mode.OCTET else None
         asking = Asking(
             reading=reading,
             name=name,
             mode=self.mode,
-            options=self._options(tsize),
+            options=self.wishes.options(tsize),
             patience=self.patience,
             size=size,
         )
-
-        def ended(outcome: Ended) -> None:
-            if done.called:
-                return
-            if not outcome.succeeded:
-                done.errback(TransferFailed(outcome))
-                return
-            machine = session.machine
-            done.callback(
-                Transferred(
-                    machine.agreed,
-                    machine.byte_count,
-                    machine.block_count,
-                    machine.retransmits,
-                    clock.seconds() - began,
-                    machine.timer.round_trip,
-                )
-            )
-
-        done: Deferred[Transferred] = Deferred(lambda _: session.fail(TFTPError("cancelled")))
-        session = Session(self.engine, asking, self.server, content, on_ended=ended)
-        try:
-            session.open(Address("", 0))
-        except OSError as error:
-            release(content)
-            ended(Ended("no-socket", error=TFTPError(str(error))))
-        else:
-            session.start()
-        return done
-
-    def _options(self, tsize: int | None) -> Options:
-        wishes = self.wishes
-        asked = (
-            (b"blksize", wishes.block_size),
-            (b"windowsize", wishes.window_size),
-            (b"timeout", wishes.timeout),
-            (b"tsize", tsize),
-        )
-        return tuple((name, b"%d" % value) for name, value in asked if value is not None)
+        return Transfer(self, asking, content, size)
 
 
 @implementer(IResolutionReceiver)

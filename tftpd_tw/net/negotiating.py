@@ -4,14 +4,12 @@ from typing import Any
 
 from tftpd_tw.interfaces import Direction, Request
 from tftpd_tw.net.engine import IEngine
+from tftpd_tw.net.routes import block_within
 from tftpd_tw.net.serving import Terms
 from tftpd_tw.protocol.lifecycle import Machine
 from tftpd_tw.protocol.opening import answer_read, answer_write
-from tftpd_tw.protocol.options import MAX_BLKSIZE, MIN_BLKSIZE, Agreed, Facts, negotiate
-from tftpd_tw.protocol.packets import HEADER_SIZE, Mode
-
-_IP_AND_UDP = {False: 28, True: 48}
-"""Bytes of headers before the TFTP packet, for IPv4 and for IPv6."""
+from tftpd_tw.protocol.options import MAX_BLKSIZE, Agreed, Facts, negotiate
+from tftpd_tw.protocol.packets import Mode
 
 
 def machine_for(request: Request, content: Any, terms: Terms, engine: IEngine) -> Machine:
@@ -36,8 +34,7 @@ def _negotiated(request: Request, size: int | None, terms: Terms, engine: IEngin
     if terms.fit_mtu:
         mtu = engine.path_mtu(request.local, request.client)
         if mtu is not None:
-            room = mtu - terms.mtu_slack - _IP_AND_UDP[":" in request.client.host] - HEADER_SIZE
-            max_blksize = max(MIN_BLKSIZE, room)
+            max_blksize = block_within(mtu - terms.mtu_slack, request.client.host)
     reading = request.direction is Direction.READ
     # What netascii makes of the size is not known.
     facts = Facts(reading, size if request.mode is Mode.OCTET else None, max_blksize)

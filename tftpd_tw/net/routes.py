@@ -9,12 +9,23 @@ from twisted.internet.interfaces import IReactorTime
 
 from tftpd_tw.interfaces import Address
 from tftpd_tw.net.sockets import path_mtu
+from tftpd_tw.protocol.options import MAX_BLKSIZE, MIN_BLKSIZE
+from tftpd_tw.protocol.packets import HEADER_SIZE
 
 KEPT = 10.0
 """Seconds after which all is forgotten."""
 
 MOST = 4096
 """Routes that are remembered, so that forged addresses do not fill the memory."""
+
+_IP_AND_UDP = {False: 28, True: 48}
+"""Bytes of headers before the TFTP packet, for IPv4 and for IPv6."""
+
+
+def block_within(mtu: int, host: str) -> int:
+    """Payload bytes of the largest block that fits into an IP packet of ``mtu`` bytes to or from ``host``."""
+    room = mtu - _IP_AND_UDP[":" in host] - HEADER_SIZE
+    return min(max(MIN_BLKSIZE, room), MAX_BLKSIZE)
 
 
 class PathMTUs:

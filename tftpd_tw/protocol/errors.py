@@ -98,6 +98,13 @@ class ServerStopping(TFTPError):
     reason = "server-stopping"
 
 
+class Cancelled(TFTPError):
+    """Whoever began the transfer does not want it any more."""
+
+    wire_text = "Transfer was cancelled"
+    reason = "cancelled"
+
+
 class SourceTruncated(TFTPError):
     """The content ended before the size that was known when it was opened."""
 

@@ -58,6 +58,8 @@ class Ended(Event):
     """The text of the peer's ERROR."""
     error: TFTPError | None = None
     """The local failure, or the peer's breach of the protocol."""
+    unreachable: bool = False
+    """The peer's host said that nobody listens there (ICMP), so that it is not the network that is silent."""
 
     @property
     def succeeded(self) -> bool:

@@ -15,6 +15,8 @@ import enum
 from abc import ABC, abstractmethod
 from typing import Final
 
+from attrs import evolve
+
 from tftpd_tw.protocol.errors import BackendStalled, IllegalOperation, TFTPError
 from tftpd_tw.protocol.events import Ended, Event, Reason
 from tftpd_tw.protocol.options import MAX_WINDOW_BYTES, Agreed
@@ -155,7 +157,7 @@ class Machine(ABC):
     def peer_unreachable(self) -> None:
         """The peer's host said that nobody listens on its port (ICMP)."""
         if self.state in _NEEDS_PEER:
-            self._end(Trigger.FAILED, self._silence())
+            self._end(Trigger.FAILED, evolve(self._silence(), unreachable=True))
 
     def abandon(self) -> None:
         """End it without a word: the client has begun another transfer from the same port (rule C096)."""

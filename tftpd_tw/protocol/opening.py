@@ -64,7 +64,7 @@ class Proceed(Event):
 class Asking(Machine):
     """A client's request, until it is answered. Its only event besides Ended is :class:`Proceed`."""
 
-    __slots__ = ("_mode", "_options", "_patience", "_reading", "_request", "_size")
+    __slots__ = ("_mode", "_options", "_patience", "_reading", "_request", "_size", "response_seconds")
 
     byte_count = 0
     block_count = 0
@@ -94,6 +94,8 @@ class Asking(Machine):
         self._options = options
         self._patience = patience
         self._size = size
+        self.response_seconds: float | None = None
+        """From the first request to the answer, whatever that was; None while there is none."""
 
     def start(self, now: float) -> None:
         """Send the request."""
@@ -122,6 +124,8 @@ class Asking(Machine):
                 self._proceed(Agreed(), datagram, now)
             case Ack(block=0) if not self._reading:
                 self._proceed(Agreed(), None, now)
+        if self.state is not State.OPENING:
+            self.response_seconds = now - self._progress_at
 
     def timer_fired(self, now: float) -> None:
         """``deadline`` has come (an early call does no harm)."""
@@ -151,4 +155,5 @@ class Asking(Machine):
             machine = Receiver(agreed, timer, opening=opening, text=text, verified=True)
         else:
             machine = Sender(agreed, timer, size=self._size, text=text, verified=True)
+        machine.retransmits = self.retransmits
         self.happened.append(Proceed(machine, datagram))

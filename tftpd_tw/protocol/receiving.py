@@ -318,6 +318,10 @@ class Receiver(Machine):
     def _stalled(self) -> bool:
         return self._ack_held or self.state is State.STORING
 
+    def _silence(self) -> Ended:
+        # A server that has answered the request but not the ACK of its OACK is there.
+        return Ended(Reason.PEER_VANISHED) if self._verified else super()._silence()
+
     def _flush(self) -> None:
         """Hand out what is held, unless some is being stored already."""
         if self._writing:
