@@ -126,6 +126,19 @@ def test_the_client_waits_for_a_slow_disk(stage, threads):
     result_of(cancelled)
 
 
+def test_how_much_is_held_can_be_chosen(stage, here, threads):
+    """Whoever has the memory lets a client go on for longer."""
+    writer = FileWriter(stage(), threads, most_held=4 * MOST_HELD)
+    writer.write(bytes(BATCH))
+    for _ in range(4 * MOST_HELD // BATCH - 1):
+        assert writer.write(bytes(BATCH)) is None
+    not_yet(writer.write(bytes(BATCH)))
+    finished = writer.finish()
+    threads.run()
+    result_of(finished)
+    assert tree(here) == {"f": bytes(BATCH + 4 * MOST_HELD)}
+
+
 @pytest.fixture
 def stage_in_memory(stage, monkeypatch):
     """Makes staged files as on a tmpfs."""

@@ -9,31 +9,31 @@ A file system in memory (tmpfs) never waits: there blocks are written as they co
 each GB, and only the preparation and the end are left to a thread.
 
 What it writes to is a :class:`~tftpd_tw.backends.staging.Staged` file, that nobody sees before it is
-complete.
+complete, or another :class:`Destination`.
 """
 
 import enum
-from collections.abc import Callable
-from typing import TypeVar, cast
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar, cast
 
 from attrs import define, field
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from tftpd_tw.backends.staging import Staged, clean_debris
+from tftpd_tw.backends.staging import clean_debris
 from tftpd_tw.backends.threads import shielded
 from tftpd_tw.interfaces import Buffer, IWriter, RunBlocking, Source
 from tftpd_tw.protocol.errors import DiskFull, TFTPError
 
 T = TypeVar("T")
 
-__all__ = ["UploadPolicy", "FileWriter", "clean_debris", "BATCH", "MOST_HELD"]
+__all__ = ["UploadPolicy", "Destination", "FileWriter", "clean_debris", "BATCH", "MOST_HELD"]
 
 BATCH = 64 * 1024
 """Bytes that are worth a thread."""
 MOST_HELD = 256 * 1024
-"""Bytes held back while a thread writes, from which on the client has to wait."""
+"""Bytes held back while a thread writes, if nobody says otherwise."""
 
 
 class UploadPolicy(enum.Enum):
@@ -51,17 +51,40 @@ class UploadPolicy(enum.Enum):
     """As overwrite, but keep the last old ones, see :mod:`~tftpd_tw.backends.versions`."""
 
 
+class Destination(Protocol):
+    """Where the bytes go. Its methods may block; one is called at a time."""
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether :meth:`write` never waits, and may be called in the reactor thread."""
+
+    @property
+    def freed(self) -> int:
+        """Bytes of the files that went when it was published."""
+
+    def write(self, batch: Sequence[Buffer]) -> None:
+        """Append all of ``batch``. Raises :class:`~tftpd_tw.protocol.errors.TFTPError`."""
+
+    def publish(self, batch: Sequence[Buffer]) -> None:
+        """Append the last ``batch``, and have all of it appear. Raises the same."""
+
+    def discard(self) -> None:
+        """Leave nothing that was not published."""
+
+
 @implementer(IWriter)
 @define(eq=False)
 class FileWriter:
     """An upload under way. Takes over the staged file."""
 
-    _staged: Staged
+    _staged: Destination
     _run_blocking: RunBlocking
     _limit: int | None = None
     """The most bytes there may be."""
     source: Source | None = None
     """Which file it is to be, if whoever opens it says so."""
+    _most_held: int = MOST_HELD
+    """Bytes held back while a thread writes, from which on the client has to wait."""
     _bytes: int = field(init=False, default=0)
     _held: list[Buffer] = field(init=False, factory=list)
     _held_bytes: int = field(init=False, default=0)
@@ -93,7 +116,7 @@ class FileWriter:
             if self._held_bytes >= BATCH:
                 self._write_held()
             return None
-        if self._held_bytes < MOST_HELD:
+        if self._held_bytes < self._most_held:
             return None
         return self._thread_end().addCallback(lambda _: self._check())
 
