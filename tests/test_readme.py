@@ -1,13 +1,16 @@
 """What the README says, tried."""
 
+import argparse
 import re
 import runpy
+import signal
 from pathlib import Path
 
 import pytest
 
 from tftpd_tw import cli
-from tftpd_tw.cli import status
+from tftpd_tw.cli import client_options, local_files, status
+from tftpd_tw.cli import exit_statuses as ends_as
 from tftpd_tw.cli.asking import PATIENCE
 from tftpd_tw.policy.limits import Bounds
 from tftpd_tw.service.config_document import reference
@@ -59,9 +62,28 @@ def test_the_reference_is_up_to_date():
 
 def test_every_option_is_in_the_table():
     """The table of options has those of --help, and no other."""
-    shown = set(re.findall(r"^\| `--([a-z-]+)", README, re.MULTILINE))
+    table = README[README.index("### Options") : README.index("### Commands")]
+    shown = set(re.findall(r"^\| `--([a-z-]+)", table, re.MULTILINE))
     known = {option.rstrip("=") for option in Options().longOpt}
     assert shown == known - {"help", "version"}
+
+
+def test_the_options_of_the_client():
+    """Each has the default that the command has, and the exit statuses are those that it ends with."""
+    section = README[README.index("### The client") : README.index("### Limits")]
+    defaults = dict(re.findall(r"^\| `--([a-z-]+) [A-Z]+` \| [^|]+ \| ([^|]+) \|$", section, re.MULTILINE))
+    parser = argparse.ArgumentParser()
+    client_options.add_options(parser)
+    known = vars(parser.parse_args([]))
+    assert {option.replace("-", "_") for option in defaults} == set(known) - {"port"}
+    assert defaults["block-size"] == str(known["block_size"])
+    assert defaults["window-size"].startswith(f"{client_options.WINDOW_SIZE}, ")
+    assert defaults["timeout"] == f"{known['timeout']:g} seconds"
+    assert defaults["retries"] == str(known["retries"])
+    statuses = re.findall(r"^\| (\d+) \| ", section, re.MULTILINE)
+    ends = (ends_as.TRANSFERRED, ends_as.FAILED, ends_as.WRONG_OPTIONS, ends_as.NO_ANSWER, ends_as.LOCAL)
+    assert statuses == [*map(str, ends), str(ends_as.Interrupted(signal.SIGINT).exit_status)]
+    assert f"{local_files.HELD >> 20} MiB are kept" in section
 
 
 def test_the_commands(capsys: pytest.CaptureFixture[str]):
@@ -70,7 +92,7 @@ def test_the_commands(capsys: pytest.CaptureFixture[str]):
         cli.main(["--help"])
     known = re.findall(r"^    (\w+) +\w", capsys.readouterr().out, re.MULTILINE)
     assert re.findall(r"^\| `tftpd-tw (\w+)", README, re.MULTILINE) == known
-    statuses = README[README.index("| status | meaning |") :]
+    statuses = README[README.index("| status | meaning |") : README.index("### The client")]
     rows = dict(re.findall(r"^\| (\d) \| ([^|]+) \|$", statuses, re.MULTILINE))
     assert "well" in rows[str(status.HEALTHY)]
     assert "it answers, but" in rows[str(status.UNHEALTHY)]
