@@ -5,15 +5,17 @@ import re
 import runpy
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from running import ANY_PORT, IN_FOREGROUND, TWISTD, fetch, running, soon
 from twisted.application.service import IServiceCollection
 
 import tftpd_tw
-from tftpd_tw import tap
+from tftpd_tw import cli, tap
 from tftpd_tw.service import config_reader
 
 TAC = Path(__file__).parents[2] / "tftpd.tac"
@@ -97,6 +99,29 @@ def test_tftpd_tw_without_a_command(tmp_path: Path) -> None:
     result = run(TFTPD_TW, cwd=tmp_path)
     assert result.returncode == 2
     assert "COMMAND" in result.stderr
+
+
+def test_a_command_imports_no_other(tmp_path: Path) -> None:
+    """Whoever gets a file does not wait for what reads settings."""
+    script = (
+        "import sys; from tftpd_tw.cli import main\n"
+        "try: main(['get', '--help'])\n"
+        "except SystemExit: print(*sys.modules)"
+    )
+    result = run(sys.executable, "-c", script, cwd=tmp_path)
+    assert "tftpd_tw.cli.get" in result.stdout
+    assert "tftpd_tw.cli.check" not in result.stdout
+    assert "tftpd_tw.service.configuration" not in result.stdout
+
+
+def test_ctrl_c_before_anything_has_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is no traceback."""
+
+    def interrupted(_: str) -> NoReturn:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "import_module", interrupted)
+    assert cli.main(["get", "server", "file"]) == 130
 
 
 @pytest.mark.parametrize("command", [(*IN_FOREGROUND, "tftpd"), (TFTPD_TW, "serve")], ids=["twistd", "tftpd-tw"])
