@@ -11,7 +11,7 @@ from twisted.logger import LogEvent, globalLogPublisher
 from twisted.python.failure import Failure
 
 from tftpd_tw.backends.memory import MemoryBackend
-from tftpd_tw.cli.load import Load, Plan
+from tftpd_tw.cli.load import PAUSE, Load, Plan
 from tftpd_tw.cli.load_report import Spread, document, lines
 from tftpd_tw.interfaces import Outcome
 from tftpd_tw.net.client import Client, Wishes
@@ -190,20 +190,51 @@ def test_silence() -> None:
     assert stage.tally.retransmits >= 3
 
 
-def test_some_failures() -> None:
-    """Where something works, a client whose transfer failed goes on after a moment."""
-    stage = Stage(clients=2, transfers=12)
+def test_a_server_that_dies() -> None:
+    """What worked before works no more: then it ends too."""
+    stage = Stage(clients=3, seconds=1000)
     done = stage.begin()
-    while stage.tally.completed < 4:
+    while stage.tally.completed < 5:
         stage.network.step()
-    content = stage.files.pop(b"file")
-    while stage.tally.failed < 2:
-        stage.network.step()
-    stage.files[b"file"] = content
-    began = stage.network.clock.seconds()
+    stage.network.drop = lambda datagram: True
     stage.network.run(done)
-    assert (stage.tally.completed + stage.tally.failed, stage.tally.failed) == (12, 2)
-    assert stage.network.clock.seconds() - began > 0.1
+    stage.assert_nothing_left()
+    assert stage.tally.completed >= 5
+    assert set(stage.tally.failures) <= {"no-answer", "server-vanished"}
+    assert 3 <= stage.tally.failed <= 6
+    assert stage.tally.seconds < 10
+
+
+def test_one_client_that_has_bad_luck() -> None:
+    """Failures between those that complete are no end; after each there is a pause."""
+    luck = iter([True, True, False] * 4)  # each request that is lost is repeated once
+
+    def drop(datagram: bytes) -> bool:
+        return datagram[:2] == b"\0\1" and next(luck)
+
+    stage = Stage(clients=1, transfers=8, drop=drop)
+    stage.run()
+    assert (stage.tally.completed, stage.tally.failed) == (4, 4)
+    assert stage.tally.seconds > 4 * (2.0 + PAUSE)
+
+
+def test_others_who_get_on() -> None:
+    """While something is coming nobody ends it, however many fail."""
+    held: list[bytes] = []
+
+    def slowly(datagram: bytes) -> bool:
+        """One client gets a block in a while, and nobody else anything."""
+        if datagram[:2] == b"\0\1":
+            held.append(datagram)
+            return len(held) > 1
+        return False
+
+    stage = Stage(clients=2, seconds=10, drop=slowly)
+    stage.files[b"file"] = bytes(20_000_000)
+    stage.run()
+    assert stage.tally.failed > 3
+    assert stage.tally.cut_off >= 1
+    assert stage.tally.seconds == pytest.approx(10)
 
 
 def test_retransmits() -> None:
@@ -221,9 +252,9 @@ def test_no_descriptor_left() -> None:
         def open_session(self, *_: Any) -> Any:
             raise OSError(24, "Too many open files")
 
-    stage = Stage(clients=2, seconds=1.0, host=Exhausted)
+    stage = Stage(clients=4, seconds=1.0, host=Exhausted)
     stage.run()
-    assert dict(stage.tally.failures) == {"no-socket": 2}
+    assert dict(stage.tally.failures) == {"no-socket": 4}
 
 
 def test_a_name_that_does_not_fit() -> None:
@@ -287,6 +318,9 @@ def test_the_report_of_failures() -> None:
     stage.run()
     text, found = told(stage, interrupted=True)
     assert text[-1] == "3 failed: no answer from the server"
+    assert next(lines("server", "file", Plan(1, None, None), stage.tally)).startswith(
+        "file of server, 1 client at once, "
+    )
     assert (found["failed"], found["failures"], found["interrupted"]) == (3, {"no-answer": 3}, True)
     assert found["response_seconds"] is found["transfer_seconds"] is found["block_size"] is None
     assert found["bytes_per_second"] == 0

@@ -10,9 +10,11 @@ from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.task import Clock
 
 from tftpd_tw.backends.memory import MemoryBackend
+from tftpd_tw.cli.bench import Bench
 from tftpd_tw.cli.client_options import Terms
 from tftpd_tw.cli.exit_statuses import FAILED, LOCAL, NO_ANSWER, WRONG_OPTIONS, CommandError
 from tftpd_tw.cli.get import CLEANING_SECONDS, _get
+from tftpd_tw.cli.load import Plan
 from tftpd_tw.cli.local_files import StreamReader, open_target
 from tftpd_tw.cli.progress import Position
 from tftpd_tw.cli.put import _put
@@ -115,6 +117,19 @@ def test_an_address_that_refuses(tmp_path: Path) -> None:
         get(running, what, tmp_path / "file")
     assert what.server == REQUEST_PORT
     assert os.listdir(tmp_path) == []
+
+
+def test_the_next_address_for_a_load() -> None:
+    """Likewise; a server that refuses has answered, and is the one."""
+    for name, failures in (("file", {}), ("none", {"error:1": 3})):
+        running = Running((NOBODY, REQUEST_PORT))
+        bench = Bench(TERMS, name, Plan(clients=3, transfers=3, seconds=None))
+        running.network.run(Deferred.fromCoroutine(bench._measure(running)))  # type: ignore[arg-type]
+        assert bench.load is not None
+        assert (bench.server, dict(bench.load.tally.failures)) == (REQUEST_PORT, failures)
+    running = Running((REQUEST_PORT, NOBODY))
+    running.network.run(Deferred.fromCoroutine(bench._measure(running)))  # type: ignore[arg-type]
+    assert bench.server == REQUEST_PORT
 
 
 @pytest.mark.usefixtures("with_names")

@@ -17,6 +17,7 @@ from tftpd_tw.cli.running_client import RunningClient
 from tftpd_tw.cli.servers import addresses_of
 from tftpd_tw.cli.values import of_kind
 from tftpd_tw.interfaces import Address
+from tftpd_tw.protocol.events import Reason
 from tftpd_tw.service import kind
 
 SECONDS = 5.0
@@ -106,14 +107,18 @@ class Bench:
         return FAILED if self.load.tally.failed else TRANSFERRED
 
     async def _measure(self, running: RunningClient) -> None:
-        """Find the server and have it busy."""
-        self.server = (await addresses_of(self.terms.host, running.in_thread))[0]
-        client = self.terms.client(running.engine, self.server)
-        self.load = Load(client, os.fsencode(self.name), self.plan)
-        try:
-            await self.load.run()
-        except ValueError as error:
-            raise CommandError(WRONG_OPTIONS, str(error)) from None
+        """Have the first address that answers busy."""
+        addresses = await addresses_of(self.terms.host, running.in_thread)
+        while True:
+            self.server = addresses.pop(0)
+            client = self.terms.client(running.engine, self.server)
+            self.load = Load(client, os.fsencode(self.name), self.plan)
+            try:
+                await self.load.run()
+            except ValueError as error:
+                raise CommandError(WRONG_OPTIONS, str(error)) from None
+            if not addresses or self.load.tally.completed or set(self.load.tally.failures) != {Reason.NO_ANSWER}:
+                return
 
 
 def _allow_descriptors(clients: int) -> None:

@@ -2,8 +2,8 @@
 
 Each client begins its next transfer when the last one has ended, until there were enough of them or the time is
 over. What is under way then is cut off: its bytes count, but it has neither completed nor failed. Where nothing
-works nobody goes on: when as many transfers have failed as there are clients and none has completed, that is the
-end too.
+works any more nobody goes on: when as many transfers as there are clients have failed one after the other, and
+nothing is coming, that is the end too.
 """
 
 from array import array
@@ -19,6 +19,9 @@ from tftpd_tw.interfaces import Buffer, Direction, IWriter
 from tftpd_tw.net.client import Client, Transfer, TransferFailed
 from tftpd_tw.protocol.errors import Cancelled
 from tftpd_tw.protocol.options import Agreed
+
+LEAST_IN_VAIN = 3
+"""Transfers that have to fail one after the other where there are fewer clients: one may always be lost."""
 
 PAUSE = 0.1
 """Seconds until a client whose transfer failed tries again, so that a server that refuses is not flooded."""
@@ -90,6 +93,8 @@ class Load:
     _plan: Plan
     tally: Tally = field(init=False, factory=Tally)
     _begun: int = field(init=False, default=0)
+    _in_vain: int = field(init=False, default=0)
+    """Failures since something completed."""
     _over: bool = field(init=False, default=False)
     _cancelled: bool = field(init=False, default=False)
     _under_way: set[Transfer] = field(init=False, factory=set)
@@ -134,6 +139,7 @@ class Load:
                 await self._failed(error)
             else:
                 self._ended(transfer)
+                self._in_vain = 0
                 self.tally.completed += 1
                 self.tally.durations.append(done.seconds)
                 self.tally.agreed = self.tally.agreed or done.agreed
@@ -155,7 +161,9 @@ class Load:
             return
         tally.failures[error.reason] += 1
         tally.sentences.setdefault(error.reason, str(error))
-        if not tally.completed and tally.failed >= self._plan.clients:
+        self._in_vain += 1
+        coming = any(transfer.byte_count for transfer in self._under_way)
+        if self._in_vain >= max(LEAST_IN_VAIN, self._plan.clients) and not coming:
             self.end()
         else:
             await deferLater(self._client.engine.clock, PAUSE)

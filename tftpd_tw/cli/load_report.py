@@ -35,7 +35,8 @@ class Spread:
 
 def lines(server: str, name: str, plan: Plan, tally: Tally) -> Iterator[str]:
     """For people."""
-    yield f"{name} of {server}, {plan.clients} clients at once, {duration(tally.seconds)}"
+    clients = f"{plan.clients} client{'s' * (plan.clients != 1)}"
+    yield f"{name} of {server}, {clients} at once, {duration(tally.seconds)}"
     yield ""
     cut_off = f", {tally.cut_off} cut off at the end" if tally.cut_off else ""
     yield f"rate           {size(_each_second(tally.byte_count, tally))}/s"
