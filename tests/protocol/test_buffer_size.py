@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from lossy import Transfer, Wire, options
 
 from tftpd_tw.protocol.events import Ended, Reason, Write
-from tftpd_tw.protocol.lifecycle import MOST_HELD, READ_AHEAD, State
+from tftpd_tw.protocol.lifecycle import MAX_UNVERIFIED_SENDS, MOST_HELD, READ_AHEAD, State
 from tftpd_tw.protocol.opening import answer_read, answer_write
 from tftpd_tw.protocol.options import MAX_WINDOW_BYTES, Facts, Policy, negotiate
 from tftpd_tw.protocol.packets import Mode
@@ -135,8 +135,9 @@ def test_a_receiver_holds_no_more(windowsize: int, windows: float, loss: float, 
     while machine.block_count <= 200:
         while acked is not None:
             for number in range(acked + 1, min(acked + windowsize, 201) + 1):
-                # Not so many in a row that the receiver gives up, rightly.
-                lost = lost + 1 if lost < 4 and chance() < loss else 0
+                # Not so many in a row that the receiver gives up, rightly; which is sooner before anything came.
+                most = 4 if machine.block_count else MAX_UNVERIFIED_SENDS - 1
+                lost = lost + 1 if lost < most and chance() < loss else 0
                 if not lost:
                     machine.datagram_received(bench.packet(f"D{number}"), bench.now)
                 assert machine.byte_count - stored <= room
