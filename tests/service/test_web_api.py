@@ -129,6 +129,9 @@ def test_misses(watched: FakeWatched) -> None:
     }
     assert [miss["count"] for miss in value["misses"]] == [4, 1, 1]
     assert names(answer(watched, "misses", last="1")[1]["misses"]) == ["x"]
+    assert names(answer(watched, "misses", client="192.0.2.9")[1]["misses"]) == ["x"]
+    assert names(answer(watched, "misses", client=["192.0.2.9", "192.0.2.7"])[1]["misses"]) == ["x", "e2", "y"]
+    assert names(answer(watched, "misses", client="192.0.2.1")[1]["misses"]) == []
 
 
 def test_no_more_misses_than_anybody_reads(watched: FakeWatched) -> None:

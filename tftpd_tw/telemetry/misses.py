@@ -5,7 +5,7 @@ A boot loader tries many names and expects most of them to be missing, so a coun
 """
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any
 
 from attrs import define, field
@@ -45,9 +45,13 @@ class Misses:
         if len(miss.clients) < CLIENTS:
             miss.clients.add(miss.client)
 
-    def ranked(self, most: int) -> list[dict[str, Any]]:
-        """Up to ``most`` of them, those that are asked for most often first."""
-        ranked = sorted(self._misses.items(), key=lambda item: (-item[1].count, item[0]))
+    def ranked(self, most: int, clients: Set[str] = frozenset()) -> list[dict[str, Any]]:
+        """Up to ``most`` of them, those that are asked for most often first.
+
+        :param clients: only what one of these has asked for; none: all
+        """
+        asked = [item for item in self._misses.items() if not clients or item[1].clients & clients]
+        ranked = sorted(asked, key=lambda item: (-item[1].count, item[0]))
         return [
             {
                 "direction": direction,

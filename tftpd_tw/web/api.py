@@ -30,7 +30,8 @@ def make_api(watched: Watched, suggest: Suggest) -> Resource:
         }
 
     def misses(request: Request) -> "Deferred[dict[str, Any]]":
-        ranked = watched.board.misses.ranked(_number(request, b"last", MISSES) or 0)
+        most = _number(request, b"last", MISSES) or 0
+        ranked = watched.board.misses.ranked(most, _clients(request))
 
         def answer(suggestions: list[list[str]]) -> dict[str, Any]:
             found = [{**miss, "suggestions": names} for miss, names in zip(ranked, suggestions, strict=True)]
@@ -58,7 +59,7 @@ def _chosen(request: Request) -> Callable[[dict[str, Any]], bool]:
     :raises ValueError: an outcome that there is not
     """
     arguments = request.args or {}
-    clients = {client.decode("latin-1") for client in arguments.get(b"client", ())}
+    clients = _clients(request)
     names = [name.decode("latin-1") for name in arguments.get(b"name", ())]
     outcomes = {outcome.decode("latin-1") for outcome in arguments.get(b"outcome", ())}
     if unknown := outcomes - set(Outcome):
@@ -72,6 +73,11 @@ def _chosen(request: Request) -> Callable[[dict[str, Any]], bool]:
         )
 
     return chosen
+
+
+def _clients(request: Request) -> set[str]:
+    """The addresses of those that are asked for; none: all."""
+    return {client.decode("latin-1") for client in (request.args or {}).get(b"client", ())}
 
 
 def _number(request: Request, name: bytes, default: int | None = None) -> int | None:
