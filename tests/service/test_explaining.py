@@ -8,7 +8,6 @@ import yaml
 from tftpd_tw.backends.assembling import assemble
 from tftpd_tw.backends.directory import DirectoryBackend
 from tftpd_tw.cli import main
-from tftpd_tw.cli.map import local_address
 from tftpd_tw.interfaces import Address, Direction, Request
 from tftpd_tw.policy.client_names import Tree, names_by_address
 from tftpd_tw.policy.rewrite_rules import Abort, RewriteRule
@@ -16,6 +15,7 @@ from tftpd_tw.policy.rewriting import Rewriting
 from tftpd_tw.protocol.errors import ErrorCode
 from tftpd_tw.protocol.packets import Mode
 from tftpd_tw.service.explaining import at_once, explain
+from tftpd_tw.service.looking_up import local_address
 
 
 @pytest.fixture

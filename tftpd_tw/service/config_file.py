@@ -57,18 +57,26 @@ class ConfigFile:
 
         :raises ConfigurationError: it cannot be read, or is no mapping in YAML or JSON
         """
-        language = "JSON" if name.endswith(".json") else "YAML"
-        found = cls(name)
         try:
             with open(name, encoding="utf-8") as file:
-                text = file.read()
-            if language == "JSON":
-                text = _NOT_FOR_YAML.sub(_as_yaml, text)
-            found._build(_Loader(text))
+                return cls.parse(name, file.read())
         except OSError as error:
             raise ConfigurationError([f"{name}: {error.strerror}"]) from None
         except UnicodeDecodeError as error:
             raise ConfigurationError([f"{name}: not UTF-8 text ({error.reason})"]) from None
+
+    @classmethod
+    def parse(cls, name: str, text: str) -> "ConfigFile":
+        """What the file ``name`` says with ``text`` in it.
+
+        :raises ConfigurationError: it is no mapping in YAML or JSON
+        """
+        language = "JSON" if name.endswith(".json") else "YAML"
+        found = cls(name)
+        try:
+            if language == "JSON":
+                text = _NOT_FOR_YAML.sub(_as_yaml, text)
+            found._build(_Loader(text))
         except yaml.reader.ReaderError as error:
             line = text.count("\n", 0, error.position) + 1
             reason = f"the character U+{error.character:04X} is not allowed"

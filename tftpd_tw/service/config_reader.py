@@ -60,11 +60,14 @@ class Sources:
 
         :raises ConfigurationError: it cannot be read, or is no mapping in YAML or JSON
         """
-        file = ConfigFile.read(name)
+        self.add_parsed(ConfigFile.read(name))
+
+    def add_parsed(self, file: ConfigFile) -> None:
+        """Take what ``file`` says, likewise."""
         self._tree = file.tree
-        self._places = {path: _Place(name, line) for path, line in file.lines.items()}
+        self._places = {path: _Place(file.name, line) for path, line in file.lines.items()}
         for line, path, text in file.problems:
-            self._problems.append((line, _Place(name, line).told(path, text)))
+            self._problems.append((line, _Place(file.name, line).told(path, text)))
         for setting in settings(self.model):
             if setting.about.other_name is not None:
                 self._rename(setting.about.other_name, setting)
