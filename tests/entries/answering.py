@@ -1,7 +1,7 @@
 """An HTTP server that answers what a test wants it to, in the daemon's stead."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -40,16 +40,27 @@ def page(*, reloaded: bool = True, crew: Crew | None = None) -> str:
     return generate_latest(registry).decode()
 
 
+Pages = Mapping[str, tuple[int, str] | tuple[int, str, dict[str, str]]]
+"""Statuses, texts and headers by their paths."""
+
+
 @contextmanager
-def answering(pages: dict[str, tuple[int, str]]) -> Iterator[str]:
-    """Statuses and texts by their paths; the address. ``pages`` may be changed meanwhile."""
+def answering(pages: Pages, asked: list[tuple[str, str | None]] | None = None) -> Iterator[str]:
+    """Answers with ``pages``, which may be changed meanwhile, whatever the parameters; the address.
+
+    :param asked: gets each path, with its parameters, and what was shown with it
+    """
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            status, text = pages.get(self.path, (404, "nothing here"))
+            if asked is not None:
+                asked.append((self.path, self.headers["Authorization"]))
+            status, text, *headers = pages.get(self.path.partition("?")[0], (404, "nothing here"))
             self.send_response(status)
+            for name, value in headers[0].items() if headers else ():
+                self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(text.encode())
+            self.wfile.write(text.encode("utf-8", "surrogateescape"))
 
         def log_message(self, *_: object) -> None:
             """Say nothing."""

@@ -1,17 +1,25 @@
-"""Where the commands look for a daemon, and how they understand its figures."""
+"""How the commands ask a daemon, and how they understand what it says."""
 
-import argparse
+import base64
 import os
 import socket
 import subprocess
-from pathlib import Path
 
 import pytest
 from answering import answering, page
+from attrs import evolve
 from running import TWISTD
 
 from tftpd_tw.cli import asking
-from tftpd_tw.cli.asking import NoDaemonError, add_address, fetch, read_figures, the_address
+from tftpd_tw.cli.asking import (
+    NoDaemonError,
+    NotAllowedError,
+    RunningDaemon,
+    fetch,
+    fetch_json,
+    fit,
+    read_figures,
+)
 from tftpd_tw.interfaces import Address
 from tftpd_tw.telemetry.families import FAMILIES, Kind
 from tftpd_tw.telemetry.figures import Histogram, parse
@@ -32,19 +40,10 @@ tftp_response_time_seconds_sum{{direction="read"}} {sum}
 RESPONSE_TIME = "tftp_response_time_seconds"
 
 
-def where(*arguments: str) -> Address:
-    """The address that these options lead to."""
-    parser = argparse.ArgumentParser()
-    add_address(parser)
-    return the_address(parser.parse_args(arguments))
-
-
-@pytest.fixture
-def usual(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the usual settings would be."""
-    file = tmp_path / "usual.yaml"
-    monkeypatch.setattr(asking, "DEFAULT_FILE", str(file))
-    return file
+def at(address: str, secret: bytes | None = None) -> RunningDaemon:
+    """The daemon there."""
+    host, port = address.split(":")
+    return RunningDaemon(Address(host, int(port)), secret)
 
 
 def test_every_family_is_understood() -> None:
@@ -103,46 +102,6 @@ def test_quantiles(buckets: dict[str, float], part: float, value: float | None) 
     assert found == (None if value is None else pytest.approx(value))
 
 
-def test_the_address(usual: Path, tmp_path: Path) -> None:
-    """An option, a file that is named, the usual one, the default; loopback where the daemon is everywhere."""
-    assert where() == Address("127.0.0.1", 9069)
-    usual.write_text("monitoring: {http: '127.0.0.2:1'}\n")
-    assert where() == Address("127.0.0.2", 1)
-    other = tmp_path / "other.yaml"
-    other.write_text("network: {prot: 1}\nmonitoring: {http: '0.0.0.0:2'}\n")
-    assert where("--config", str(other)) == Address("127.0.0.1", 2)
-    assert where("--http", "[::]:3") == Address("::1", 3)
-    usual.write_text("network: {port: 6969}\n")
-    assert where() == Address("127.0.0.1", 9069)
-
-
-@pytest.mark.parametrize("text", ["network: [\n", "monitoring: {http: 'off'}\n", "monitoring: {http: here}\n"])
-def test_usual_settings_that_do_not_tell(usual: Path, text: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """A warning, since a daemon may have been started before that was written."""
-    usual.write_text(text)
-    assert where() == Address("127.0.0.1", 9069)
-    [line] = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"warning: {usual}")
-    assert line.endswith("; so 127.0.0.1:9069 is asked")
-
-
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        (["--http", "nowhere"], "argument --http: expected 'off' or ADDRESS:PORT, got 'nowhere'"),
-        (["--http", "off"], "argument --http: is off, so there is nobody to ask"),
-        (["--config", "no-such-file"], "argument -c/--config: no-such-file: No such file or directory"),
-        (["--http", "127.0.0.1:1", "--http", "127.0.0.1:2", "--config", "/dev/null"], "not allowed with argument"),
-    ],
-)
-def test_wrong_addresses(arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """One line says what is wrong."""
-    with pytest.raises(SystemExit) as caught:
-        where(*arguments)
-    assert caught.value.code == 2
-    assert says in capsys.readouterr().err.splitlines()[-1]
-
-
 def test_a_proxy_is_not_asked() -> None:
     """It could not reach the daemon. urllib reads the environment when it is imported."""
     environment = {name: value for name, value in os.environ.items() if name.lower() != "no_proxy"}
@@ -161,17 +120,29 @@ def test_a_proxy_is_not_asked() -> None:
 def test_an_answer_that_is_no_success() -> None:
     """Its status, and what it says."""
     with answering({"/healthz": (503, "nobody serves\n")}) as address:
-        host, port = address.split(":")
-        assert fetch(Address(host, int(port)), "/healthz") == (503, "nobody serves\n")
+        assert fetch(at(address), "/healthz") == (503, "nobody serves\n")
 
 
-@pytest.mark.parametrize("answer", [(200, "<html>"), (200, "# TYPE a counter\na_total 1\n"), (500, page())])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (200, "<html>"),
+        (200, "# TYPE a counter\na_total 1\n"),
+        (500, page()),
+        (200, page() + "# \033[2J\n"),
+        (401, "who are you?"),
+        (403, "no"),
+        (302, page(), {"Location": "/healthz"}),
+        (200, "\udcff"),
+    ],
+)
 def test_another_server(answer: tuple[int, str]) -> None:
-    """It is told from a daemon."""
-    with answering({"/metrics": answer}) as address:
-        host, port = address.split(":")
-        with pytest.raises(NoDaemonError, match=f"what answers at {address} is no tftpd-tw"):
-            read_figures(Address(host, int(port)))
+    """It is told from a daemon, which sends nobody elsewhere, and whose figures do nothing to a terminal."""
+    with (
+        answering({"/metrics": answer, "/healthz": (200, page())}) as address,
+        pytest.raises(NoDaemonError, match=f"what answers at {address} is no tftpd-tw"),
+    ):
+        read_figures(at(address))
 
 
 def test_a_server_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,4 +153,101 @@ def test_a_server_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
         silent.listen()
         address = Address(*silent.getsockname())
         with pytest.raises(NoDaemonError, match=f"no answer from {address} within 0.1 seconds"):
-            fetch(address, "/metrics")
+            fetch(RunningDaemon(address), "/metrics")
+
+
+def test_a_server_that_does_not_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody keeps more of it than any daemon says."""
+    monkeypatch.setattr(asking, "LARGEST", 1 << 16)
+    with (
+        answering({"/metrics": (200, "a" * (1 << 18))}) as address,
+        pytest.raises(NoDaemonError, match="no tftpd"),
+    ):
+        fetch(at(address), "/metrics")
+
+
+@pytest.mark.parametrize("secret", [b"s3cret", b"a:b", "\u20ac".encode(), b"\xff\0"])
+def test_a_secret(secret: bytes) -> None:
+    """It is shown as a password, whatever its bytes; without one nothing is."""
+    asked: list[tuple[str, str | None]] = []
+    with answering({"/healthz": (200, "ok\n")}, asked) as address:
+        fetch(at(address), "/healthz")
+        fetch(at(address, secret), "/healthz")
+    assert asked[0] == ("/healthz", None)
+    kind, _, shown = str(asked[1][1]).partition(" ")
+    assert (kind, base64.b64decode(shown)) == ("Basic", b":" + secret)
+    assert "s3cret" not in repr(at(address, b"s3cret"))
+
+
+ASKS = (401, "This needs the secret", {"WWW-Authenticate": 'Basic realm="tftpd-tw", charset="UTF-8"'})
+CLOSED = (403, "To see the page here, name a file with a secret as monitoring.secret_file")
+
+
+@pytest.mark.parametrize(
+    ("answer", "secret", "why", "says"),
+    [
+        (ASKS, None, "", "wants to see its secret: name the file that has it by --secret-file"),
+        (ASKS, None, "cannot read the secret in x", "wants to see its secret: cannot read the secret in x"),
+        (ASKS, b"x", "", "has another secret than the one that it was shown"),
+        (CLOSED, None, "", r"others reach too, .* given a secret \(monitoring.secret_file\)"),
+    ],
+)
+def test_a_daemon_that_does_not_let_us_look(
+    answer: tuple[int, str], secret: bytes | None, why: str, says: str
+) -> None:
+    """One line says what to do."""
+    with answering({"/metrics": answer}) as address, pytest.raises(NotAllowedError, match=says) as caught:
+        read_figures(evolve(at(address, secret), no_secret=why))
+    assert "\n" not in str(caught.value)
+
+
+def test_json() -> None:
+    """An object, asked for with parameters."""
+    asked: list[tuple[str, str | None]] = []
+    with answering({"/api/x": (200, '{"schema": 1, "new": 2}')}, asked) as address:
+        found = fetch_json(at(address), "/api/x", name="a b&c", last=3, outcome=["failed", "refused"])
+    assert found == {"schema": 1, "new": 2}
+    assert asked[0][0] == "/api/x?name=a+b%26c&last=3&outcome=failed&outcome=refused"
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        ((404, "nothing here"), "has no /api/x: it is no tftpd-tw, or an older one"),
+        (
+            (200, '{"schema": 2}'),
+            "is of another version than this command: it answers in schema 2, and 1 is under",
+        ),
+        ((200, '{"schema": "\\u001b[2J"}'), r"answers in schema \\x1b\[2J, and 1"),
+        ((400, '{"error": "last: no \\u0007"}'), r"does not understand: last: no \\x07"),
+        ((200, "{}"), "is no tftpd-tw"),
+        ((200, "[1]"), "is no tftpd-tw"),
+        ((200, "not json"), "is no tftpd-tw"),
+        ((200, "[" * 100_000), "is no tftpd-tw"),
+        ((200, '{"schema": 1' + "0" * 5000 + "}"), "is no tftpd-tw"),
+        ((500, "<html>"), "is no tftpd-tw"),
+    ],
+)
+def test_answers_that_are_of_no_use(answer: tuple[int, str], says: str) -> None:
+    """One line says why."""
+    with answering({"/api/x": answer}) as address, pytest.raises(NoDaemonError, match=says) as caught:
+        fetch_json(at(address), "/api/x")
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("as it is", "as it is"),
+        (r"a\x0a", r"a\x0a"),
+        ("\033[2J", r"\x1b[2J"),
+        ("\u202e", r"\xe2\x80\xae"),
+        ("\ud800", r"\\ud800"),
+        ("a" * 200, "a" * 125 + "..."),
+        (7, "7"),
+        (None, "None"),
+    ],
+)
+def test_what_is_fit_for_a_terminal(value: object, text: str) -> None:
+    """Printable ASCII, of which what a daemon says is; not too much of it."""
+    assert fit(value) == text

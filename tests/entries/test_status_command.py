@@ -90,6 +90,17 @@ def test_no_daemon(status: Status) -> None:
     assert (number, complaints, json.loads(text)["state"]) == (3, "", "not-running")
 
 
+def test_a_daemon_that_does_not_let_us_look(status: Status) -> None:
+    """Status 3 too: nobody knows whether it is well, but it is there."""
+    asks = (401, "", {"WWW-Authenticate": 'Basic realm="tftpd-tw"'})
+    with answering({"/healthz": WELL, "/metrics": asks}) as address:
+        number, text, complaints = status("--http", address)
+        assert (number, text, complaints.count("\n")) == (3, "", 1)
+        assert "--secret-file" in complaints
+        number, text, complaints = status("--json", "--http", address)
+    assert (number, complaints, json.loads(text)["state"]) == (3, "", "not-allowed")
+
+
 def test_the_help_has_the_statuses(capsys: pytest.CaptureFixture[str]) -> None:
     """Whoever writes a script looks there."""
     with pytest.raises(SystemExit):

@@ -11,7 +11,8 @@ from typing import Any
 from attrs import asdict
 
 from tftpd_tw import __version__
-from tftpd_tw.cli.asking import NoDaemonError, fetch, reachable, read_figures
+from tftpd_tw.cli.asking import NoDaemonError, fetch, read_figures
+from tftpd_tw.cli.daemon_options import configured
 from tftpd_tw.cli.findings_text import lines
 from tftpd_tw.cli.output import nobody_reads
 from tftpd_tw.diagnosis.case import Answer, Case, NoAnswer
@@ -25,9 +26,9 @@ from tftpd_tw.diagnosis.settings import Settings
 from tftpd_tw.net.client import TransferFailed
 from tftpd_tw.service.config_file import ConfigurationError
 from tftpd_tw.service.config_reader import DEFAULT_FILE
-from tftpd_tw.service.configuration import Configuration
+from tftpd_tw.service.configuration import Configuration, Monitoring
 from tftpd_tw.service.setting import Setting, settings
-from tftpd_tw.service.value_types import HTTP_OFF, HttpAddress
+from tftpd_tw.service.value_types import HTTP_OFF
 
 SCHEMA = 1
 """Of the JSON; it grows when something that was there changes its name or its meaning."""
@@ -97,7 +98,7 @@ def _examine(options: argparse.Namespace) -> int:
     except ConfigurationError as error:
         options.parser.error("\n".join(error.problems))
     machine, settled = Machine(), told.configuration
-    case = Case(machine, told, find_runner(machine, settled.network), _ask(settled.monitoring.http))
+    case = Case(machine, told, find_runner(machine, settled.network), _ask(settled.monitoring))
     return _say(examine(case), options)
 
 
@@ -138,13 +139,13 @@ def as_document(found: Sequence[Finding], at: float) -> dict[str, Any]:
     }
 
 
-def _ask(http: HttpAddress) -> Answer | NoAnswer:
-    if http == HTTP_OFF:
+def _ask(monitoring: Monitoring) -> Answer | NoAnswer:
+    if monitoring.http == HTTP_OFF:
         return NoAnswer("monitoring.http is off, so that none can be asked", off=True)
-    address = reachable(http)
+    daemon = configured(monitoring)
     try:
-        health, _ = fetch(address, "/healthz")
-        _, figures = read_figures(address)
+        health, _ = fetch(daemon, "/healthz")
+        _, figures = read_figures(daemon)
     except NoDaemonError as error:
         return NoAnswer(str(error))
-    return Answer(str(address), health == 200, figures)
+    return Answer(str(daemon.address), health == 200, figures)

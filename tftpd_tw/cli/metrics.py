@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from tftpd_tw.cli.asking import NoDaemonError, add_address, read_figures, the_address
+from tftpd_tw.cli.asking import NoDaemonError, read_figures
+from tftpd_tw.cli.daemon_options import add_daemon, the_daemon
 from tftpd_tw.cli.figures_text import View, lines
 from tftpd_tw.cli.output import nobody_reads
 from tftpd_tw.interfaces import Address
@@ -41,7 +42,7 @@ def add_parser(commands: Any) -> None:
         help="print them again and again until Ctrl-C; rates and times of the text are then those since the last"
         " time, else those since the daemon was started",
     )
-    add_address(parser)
+    add_daemon(parser)
     parser.set_defaults(run=run)
 
 
@@ -60,13 +61,13 @@ def run(options: argparse.Namespace, _: list[str]) -> int:
 
 
 def _print_all(options: argparse.Namespace) -> int:
-    address = the_address(options)
+    daemon = the_daemon(options)
     write = _FORMATS[options.format]
     head = _CLEAR if options.watch and options.format == "text" and sys.stdout.isatty() else ""
     last: Figures | None = None
     while True:
-        page, now = read_figures(address)
-        print(head + write(address, page, now, last), flush=True)  # noqa: T201
+        page, now = read_figures(daemon)
+        print(head + write(daemon.address, page, now, last), flush=True)  # noqa: T201
         if options.watch is None:
             return 0
         last = now

@@ -8,7 +8,8 @@ from typing import Any
 
 from attrs import asdict, frozen
 
-from tftpd_tw.cli.asking import NoDaemonError, add_address, fetch, read_figures, the_address
+from tftpd_tw.cli.asking import NoDaemonError, NotAllowedError, fetch, read_figures
+from tftpd_tw.cli.daemon_options import add_daemon, the_daemon
 from tftpd_tw.cli.figures_text import moment
 from tftpd_tw.service.units import duration
 from tftpd_tw.telemetry.families import ACTIVE
@@ -24,11 +25,11 @@ def add_parser(commands: Any) -> None:
         "status",
         help="say whether a daemon runs and is well",
         description="Say whether a daemon runs and is well. The status is 0 if it is; 1 if it answers, but nobody"
-        " serves, its last reload failed or a worker does not respond; 3 if it does not run or cannot be reached;"
-        " 2 if the options are wrong.",
+        " serves, its last reload failed or a worker does not respond; 3 if it does not run, cannot be reached"
+        " or wants to see another secret; 2 if the options are wrong.",
     )
     parser.add_argument("--json", action="store_true", help="print it as one line of JSON")
-    add_address(parser)
+    add_daemon(parser)
     parser.set_defaults(run=run)
 
 
@@ -89,16 +90,17 @@ class Status:
 def run(options: argparse.Namespace, _: list[str]) -> int:
     """Ask and say; the exit status."""
     try:
-        address = the_address(options)
-        health, _text = fetch(address, "/healthz")
-        _page, figures = read_figures(address)
+        daemon = the_daemon(options)
+        health, _text = fetch(daemon, "/healthz")
+        _page, figures = read_figures(daemon)
     except NoDaemonError as error:
         if options.json:
-            print(json.dumps({"schema": 1, "state": "not-running", "problems": [str(error)]}))  # noqa: T201
+            state = "not-allowed" if isinstance(error, NotAllowedError) else "not-running"
+            print(json.dumps({"schema": 1, "state": state, "problems": [str(error)]}))  # noqa: T201
         else:
             print(f"tftpd-tw status: {error}", file=sys.stderr)  # noqa: T201
         return NOT_RUNNING
-    status = summary(str(address), health == 200, figures, time.time())
+    status = summary(str(daemon.address), health == 200, figures, time.time())
     state = "unhealthy" if status.problems else "healthy"
     document = {"schema": 1, "state": state, "problems": status.problems, **asdict(status)}
     print(json.dumps(document) if options.json else status.text)  # noqa: T201

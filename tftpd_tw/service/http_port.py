@@ -77,7 +77,7 @@ def read_secret(file: str | None) -> bytes | None:
         with open(file, "rb") as opened:
             secret = opened.read(LONGEST_SECRET).strip()
     except OSError as error:
-        raise OpenError(f"monitoring.secret_file: cannot read {file}: {error.strerror}") from None
+        raise OpenError(f"cannot read the secret in {file}: {error.strerror}") from None
     if not secret:
-        raise OpenError(f"monitoring.secret_file: {file} is empty")
+        raise OpenError(f"there is no secret in {file}, which is empty")
     return secret
