@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tftpd_tw import cli
-from tftpd_tw.cli import client_options, local_files, status
+from tftpd_tw.cli import client_options, explain, local_files, status, transfers
 from tftpd_tw.cli import exit_statuses as ends_as
 from tftpd_tw.cli.asking import PATIENCE
 from tftpd_tw.policy.limits import Bounds
@@ -87,18 +87,32 @@ def test_the_options_of_the_client():
 
 
 def test_the_commands(capsys: pytest.CaptureFixture[str]):
-    """The table has all that there are, in the order of --help; `status` has the exit statuses of the next one."""
+    """The table has all that there are, in the order of --help."""
     with pytest.raises(SystemExit):
         cli.main(["--help"])
-    known = re.findall(r"^    (\w+) +\w", capsys.readouterr().out, re.MULTILINE)
+    known = re.findall(r"^    (\w+)(?: +\w.*)?$", capsys.readouterr().out, re.MULTILINE)
     assert re.findall(r"^\| `tftpd-tw (\w+)", README, re.MULTILINE) == known
-    statuses = README[README.index("| status | meaning |") : README.index("### The client")]
-    rows = dict(re.findall(r"^\| (\d) \| ([^|]+) \|$", statuses, re.MULTILINE))
-    assert "well" in rows[str(status.HEALTHY)]
-    assert "it answers, but" in rows[str(status.UNHEALTHY)]
-    assert "does not run" in rows[str(status.NOT_RUNNING)]
-    assert f"within {({5: 'five'})[int(PATIENCE)]} seconds" in rows[str(status.NOT_RUNNING)]
-    assert len(rows) == 4
+
+
+def test_the_exit_statuses():
+    """Those of `status`, and those of `explain`."""
+    tables = [text for text in README.split("\n\n") if text.startswith("| status | meaning |")]
+    of_status, of_explain = (dict(re.findall(r"^\| (\d) \| ([^|]+) \|$", table, re.MULTILINE)) for table in tables)
+    assert "well" in of_status[str(status.HEALTHY)]
+    assert "it answers, but" in of_status[str(status.UNHEALTHY)]
+    assert "does not run" in of_status[str(status.NOT_RUNNING)]
+    assert f"within {({5: 'five'})[int(PATIENCE)]} seconds" in of_status[str(status.NOT_RUNNING)]
+    assert len(of_status) == 4
+    assert "was served" in of_explain[str(explain.SERVED)]
+    assert "was not" in of_explain[str(explain.NOT_SERVED)]
+    assert "no daemon" in of_explain[str(explain.NO_DAEMON)]
+    assert "nothing of the client" in of_explain[str(explain.UNKNOWN)]
+    assert len(of_explain) == 5
+
+
+def test_how_many_transfers():
+    """As many as there are if nobody says otherwise."""
+    assert f"the last {transfers.LAST} transfers" in README
 
 
 def test_metrics_are_those_of_the_daemon():
