@@ -104,6 +104,14 @@ def test_a_daemon_that_goes_and_comes(daemon: Daemon, top: Terminal, tmp_path: P
         assert top.end() == 0
 
 
+def test_a_terminal_that_cannot_move_its_cursor(daemon: Daemon) -> None:
+    """It gets one frame, without any escape."""
+    with terminal([TFTPD_TW, "top", "--http", daemon.http], TERM="dumb") as top:
+        assert top.end() == 0
+        assert "missing" in top.written
+        assert "\033" not in top.written
+
+
 def test_stopped_for_a_while(daemon: Daemon) -> None:
     """Ctrl-Z gives the terminal back, and `fg` takes it again."""
     script = f"set -m; {TFTPD_TW} top --http {daemon.http}; echo stopped now; read line; fg; echo over with $?"

@@ -58,30 +58,30 @@ class Terminal:
             self._modes = termios.tcgetattr(self._keyboard)
         # One that is ignored stays so: nohup, and shells that start what is in the background, have a reason.
         before = {number: handler for number in _CAUGHT if (handler := signal.getsignal(number)) != signal.SIG_IGN}
+        wakeup = signal.set_wakeup_fd(self._pipe[1], warn_on_full_buffer=False)
         for number in before:
             signal.signal(number, lambda *_: None)
-        wakeup = signal.set_wakeup_fd(self._pipe[1], warn_on_full_buffer=False)
         try:
             self._take()
             yield
         finally:
             self._give_back()
-            signal.set_wakeup_fd(wakeup)
             for number, handler in before.items():
                 signal.signal(number, handler)
+            signal.set_wakeup_fd(wakeup)
 
     def wake(self) -> None:
         """End the wait; in any thread."""
         with suppress(BlockingIOError):  # then there is enough to wake up for
             os.write(self._pipe[1], b"\0")
 
-    def wait(self, seconds: float) -> bytes:
-        """What has been typed, once anything has happened, or the time is over.
+    def wait(self) -> bytes:
+        """What has been typed, if anything; once something has happened that is worth a look.
 
         :raises Ended: by a signal that ends commands
         """
         sources = [self._pipe[0]] if self._keyboard is None else [self._pipe[0], self._keyboard]
-        ready, _, _ = select.select(sources, [], [], seconds)
+        ready, _, _ = select.select(sources, [], [])
         for number in os.read(self._pipe[0], 4096) if self._pipe[0] in ready else b"":
             if number in _ENDING:
                 raise Ended(number)
@@ -104,7 +104,8 @@ class Terminal:
     def _give_back(self) -> None:
         self._screen.leave()
         if self._keyboard is not None:
-            termios.tcsetattr(self._keyboard, termios.TCSADRAIN, self._modes)
+            with suppress(termios.error):  # then it is gone
+                termios.tcsetattr(self._keyboard, termios.TCSADRAIN, self._modes)
 
     def _stop(self) -> None:
         """As Ctrl-Z stops other commands."""

@@ -97,7 +97,7 @@ def _watch(daemon: RunningDaemon, picture: Picture) -> int:
             with terminal.taken():
                 while True:
                     screen.paint(picture)
-                    if any(key in _QUIT for key in terminal.wait(1.0)):
+                    if any(key in _QUIT for key in terminal.wait()):
                         return SHOWN
                     while not news.empty():
                         _take(picture, news.get())
