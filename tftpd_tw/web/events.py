@@ -12,6 +12,7 @@ from typing import Any
 from attrs import define, field
 from twisted.internet.interfaces import IPushProducer
 from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 from zope.interface import implementer
@@ -19,6 +20,8 @@ from zope.interface import implementer
 from tftpd_tw.interfaces import Direction
 from tftpd_tw.telemetry import families
 from tftpd_tw.web.watched import SCHEMA, Watched
+
+log = Logger()
 
 INTERVAL = 1.0
 """Seconds from one frame to the next."""
@@ -65,8 +68,8 @@ class Events(Resource):
         super().__init__()
         self._watched = watched
         self._streams: list[_Stream] = []
-        self._loop = LoopingCall(self._frame)
-        self._loop.clock = clock
+        self._clock = clock
+        self._loop: LoopingCall | None = None
         self._bytes: dict[str, float] = {}
         self._at: float | None = None
         self._latest: dict[str, Any] = {}
@@ -85,17 +88,21 @@ class Events(Resource):
         request.registerProducer(stream, True)
         request.notifyFinish().addBoth(lambda _: self._left(stream))
         self._streams.append(stream)
-        if not self._loop.running:
+        if self._loop is None or not self._loop.running:
             self._at, self._latest = None, {}
-            self._loop.start(INTERVAL)
+            # Another one each time: that of before may still be waiting for its last frame, and would go on.
+            self._loop = LoopingCall(self._frame)
+            self._loop.clock = self._clock
+            self._loop.start(INTERVAL).addErrback(lambda failure: log.failure("No more frames are made", failure))
         elif self._latest:
             self._send([stream])
         return NOT_DONE_YET
 
     def _left(self, stream: _Stream) -> None:
         self._streams.remove(stream)
-        if not self._streams and self._loop.running:
+        if not self._streams and self._loop is not None and self._loop.running:
             self._loop.stop()
+            self._loop = None
 
     def _frame(self) -> Any:
         return self._watched.refresh().addCallback(lambda _: self._watched.look()).addCallback(self._looked)
@@ -117,7 +124,7 @@ class Events(Resource):
     def _values(self) -> dict[str, Any]:
         """What a frame has, whoever gets it, but for what has ended."""
         watched, totals = self._watched, self._watched.totals()
-        active, now = watched.board.active, float(self._loop.clock.seconds())
+        active, now = watched.board.active, float(self._clock.seconds())
         moved = {way.value: float(totals.get(families.BYTES, way)) for way in Direction}
         passed = now - self._at if self._at is not None else 0.0
         rates = {
