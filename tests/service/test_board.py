@@ -101,6 +101,7 @@ def test_two_workers() -> None:
     board.take(seen(4, "4", "5"), 1)
     assert [report["time"] for report in board.ended_since(count)] == ["4", "5"]
     assert board.ended_since(board.count) == []
+    assert [report["number"] for report in board.ended_since(count)] == [board.count - 1, board.count]
     assert [report["time"] for report in board.ended] == ["5", "4", "3", "2"]
     assert len(board.ended_since(0)) == 4
     assert [transfer["id"] for transfer in board.active] == ["2-3", "2-7"]

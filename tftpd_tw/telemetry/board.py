@@ -14,7 +14,9 @@ from tftpd_tw.telemetry.misses import Misses
 from tftpd_tw.telemetry.view import View
 
 Item = dict[str, Any]
-"""One transfer, with the fields of ``docs/records.md``; ``worker`` is None where there are none."""
+"""One transfer, with the fields of ``docs/records.md``; ``worker`` is None where there are none. One that has
+ended has a ``number``, from 1 in the order in which the board took them.
+"""
 
 
 class Board:
@@ -40,10 +42,10 @@ class Board:
             {**transfer, "id": f"{worker or 0}-{transfer['id']}", "worker": worker} for transfer in view["active"]
         ]
         for report in view["ended"]:
-            self._ended.append({**report, "worker": worker})
+            self.count += 1
+            self._ended.append({"number": self.count, **report, "worker": worker})
             if report["outcome"] == Outcome.REFUSED:
                 self.misses.add(report)
-        self.count += len(view["ended"])
 
     def look(self, view: View) -> None:
         """Be up to date, where there is one process."""

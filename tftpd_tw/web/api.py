@@ -4,12 +4,14 @@ from collections.abc import Callable
 from time import time
 from typing import Any
 
+from attrs import asdict
 from twisted.internet.defer import Deferred
 from twisted.web.http import Request
 from twisted.web.resource import Resource
 
 from tftpd_tw.interfaces import Outcome
 from tftpd_tw.telemetry.history import INTERVAL
+from tftpd_tw.telemetry.reasons import MEANINGS
 from tftpd_tw.web.resources import Folder, JSONPage
 from tftpd_tw.web.watched import SCHEMA, Suggest, Watched
 
@@ -50,6 +52,7 @@ def make_api(watched: Watched, suggest: Suggest) -> Resource:
     api.putChild(b"misses", JSONPage(misses, watched.look))
     api.putChild(b"history", JSONPage(history))
     api.putChild(b"status", JSONPage(status, watched.refresh))
+    api.putChild(b"reasons", JSONPage(lambda _: [asdict(meaning) for meaning in MEANINGS]))
     return api
 
 

@@ -6,6 +6,7 @@ has missed with the first frame that it can take, as far as that is still there.
 """
 
 import json
+from secrets import token_hex
 from time import time
 from typing import Any
 
@@ -67,6 +68,7 @@ class Events(Resource):
     def __init__(self, clock: Any, watched: Watched) -> None:
         super().__init__()
         self._watched = watched
+        self._instance = token_hex(8)  # of this run of the daemon: who looks can tell that it was started anew
         self._streams: list[_Stream] = []
         self._clock = clock
         self._loop: LoopingCall | None = None
@@ -116,7 +118,8 @@ class Events(Resource):
         for stream in streams:
             if stream.seen not in made:
                 ended = board.ended_since(stream.seen)[-MOST_ENDED:]
-                made[stream.seen] = b"data: %b\n\n" % json.dumps({**self._latest, "ended": ended}).encode()
+                values = {**self._latest, "ended": ended, "ended_count": board.count}
+                made[stream.seen] = b"data: %b\n\n" % json.dumps(values).encode()
             frame = made[stream.seen]
             stream.seen = board.count
             stream.request.write(frame)
@@ -134,6 +137,7 @@ class Events(Resource):
         return {
             "schema": SCHEMA,
             "time": time(),
+            "instance": self._instance,
             "healthy": watched.healthy,
             "active": active[:MOST_ACTIVE],
             "active_count": len(active),
