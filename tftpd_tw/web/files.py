@@ -1,10 +1,11 @@
-"""The page itself: three files, that load nothing from anywhere else.
+"""The page itself: a handful of files, that load nothing from anywhere else.
 
-They are read once. The Content-Security-Policy lets the browser run that one script and no other, so that a name
-that looks like HTML stays a name even if the script had a fault.
+They are read once. The Content-Security-Policy lets the browser run these scripts and no other, so that a name
+that looks like HTML stays a name even if they had a fault.
 """
 
 from importlib.resources import files
+from pathlib import PurePath
 
 from twisted.web.http import Request
 from twisted.web.resource import Resource
@@ -16,19 +17,23 @@ POLICY = (
     " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
-_FILES = {
-    b"": ("page.html", "text/html; charset=utf-8"),
-    b"page.css": ("page.css", "text/css; charset=utf-8"),
-    b"page.js": ("page.js", "text/javascript; charset=utf-8"),
-    b"icon.svg": ("icon.svg", "image/svg+xml"),
+_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
 }
-"""By their paths: the name of the file, and its type."""
+
+_FRONT = "page.html"
+"""The one that the address of the port leads to; the others are there by their names."""
 
 
 def put_files(folder: Resource) -> None:
     """Have them served from ``folder``."""
-    for path, (name, kind) in _FILES.items():
-        folder.putChild(path, _page(files("tftpd_tw.web").joinpath("static", name).read_bytes(), kind))
+    for file in files("tftpd_tw.web").joinpath("static").iterdir():
+        kind = _TYPES.get(PurePath(file.name).suffix)
+        if kind is not None:
+            folder.putChild(b"" if file.name == _FRONT else file.name.encode(), _page(file.read_bytes(), kind))
 
 
 def _page(content: bytes, kind: str) -> Page:
