@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from web_kit import FakeWatched, ask, body, view
@@ -150,6 +151,31 @@ def test_a_slow_browser(world: World) -> None:
     world.passes()
     assert [ended(frame) for frame in frames(slow)] == [["a", "b", "c"]]
     assert [ended(frame) for frame in frames(other)] == [[]]
+
+
+def test_somebody_comes_while_a_frame_is_made(world: World) -> None:
+    """There is one frame a second, whoever left and came meanwhile."""
+    waiting = world.watched.waiting = Deferred()
+    leaves(world.look())
+    request = world.look()
+    world.watched.waiting = None
+    waiting.callback(None)
+    frames(request)
+    for _ in range(3):
+        world.passes()
+        assert len(frames(request)) == 1
+
+
+def test_another_run(world: World) -> None:
+    """A frame tells which run of the daemon it is of, and how many records there were."""
+    [frame] = frames(world.look())
+    world.watched.ended({"name": "a"}, {"name": "b"})
+    world.passes()
+    [after] = frames(world.look())
+    [other] = frames(World().look())
+    assert frame["instance"] == after["instance"] != other["instance"]
+    assert (frame["ended_count"], after["ended_count"]) == (0, 2)
+    assert [record["number"] for record in after["ended"]] == [1, 2]
 
 
 def test_too_many(world: World) -> None:
