@@ -11,7 +11,7 @@ ROOT ?= examples/tftproot
 PORT ?= 6969
 HTTP ?= 127.0.0.1:9069
 
-.PHONY: help serve test test-long bench reference lint format clean
+.PHONY: help serve test test-long bench reference screenshots lint format clean
 
 help:
 	@echo 'make serve      serve $(ROOT) on UDP port $(PORT), figures on http://$(HTTP)/metrics'
@@ -19,6 +19,7 @@ help:
 	@echo 'make test-long  the tests that take minutes'
 	@echo 'make bench      measure the daemon beside its peers and write docs/performance.md; arguments in ARGS'
 	@echo 'make reference  write docs/configuration.md from the settings that there are'
+	@echo 'make screenshots  write the pictures of the page in docs/img; needs pngquant'
 	@echo 'make lint       style, format, types, floors'
 	@echo 'make format     format the code'
 	@echo 'make clean      remove what the above made'
@@ -37,6 +38,9 @@ bench: $(VENV)/.package
 
 reference: $(VENV)/.package
 	$(BIN)/tftpd-tw check --reference > docs/configuration.md
+
+screenshots: $(VENV)/.test $(VENV)/.clients
+	SCREENSHOTS=$(CURDIR)/docs/img $(BIN)/python -m pytest -q tests/browser/test_page_screenshots.py
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check

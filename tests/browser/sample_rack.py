@@ -1,8 +1,10 @@
 """What a daemon tells a page while a rack boots: made up, but with every field, and with something wrong in it."""
 
 import json
+import platform
 import random
 from datetime import UTC, datetime
+from importlib.metadata import version
 from typing import Any
 
 from attrs import frozen
@@ -107,7 +109,8 @@ def active(count: int, now: float) -> list[Item]:
                 "worker": None,
             }
         )
-    if found:
+    if len(found) > 1:
+        found[-2] |= {"bytes": 0, "blocks": 0, "round_trip_ms": None, "verified": False}
         found[-1] |= {
             "direction": "write",
             "name": "backup/sw-r12-07.cfg",
@@ -213,6 +216,23 @@ def history(now: float) -> Item:
     }
 
 
+def status(now: float) -> Item:
+    """A daemon that has been up for twelve days."""
+    return {
+        "schema": 1,
+        "time": now,
+        "version": version("tftpd-tw"),
+        "twisted": version("twisted"),
+        "python": platform.python_version(),
+        "pid": 812,
+        "up_seconds": 1_065_600.0,
+        "healthy": True,
+        "workers": {"serving": 2, "unresponsive": 0, "replaced": 0},
+        "reload": {"successful": True, "at": now - 6_000},
+        "settings": "filesystem:\n  root: /srv/tftp\nperformance:\n  workers: 2\n",
+    }
+
+
 def misses(now: float) -> Item:
     """Names that are missing, with what may be meant."""
     rows: tuple[tuple[int, str, str, int, list[str]], ...] = (
@@ -265,6 +285,7 @@ def stub(now: float, **others: Any) -> str:
     """That script, with everything in it; ``others`` are parts of the frame."""
     answers = {
         "events": frame(now, **others),
+        "status": status(now),
         "history": history(now),
         "misses": misses(now),
         "transfers": {"ended": ended(200, now)},

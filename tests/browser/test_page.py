@@ -2,11 +2,12 @@
 
 import re
 import signal
+from contextlib import ExitStack
 from pathlib import Path
 
 from browser import Browser
 from lookers import BLOCK, BLOCKS, Client, a_root, ask, page
-from running import ANY_PORT, IN_FOREGROUND, Daemon, running, udp
+from running import ANY_PORT, IN_FOREGROUND, Daemon, running, soon, udp
 from selenium.webdriver import ActionChains
 from selenium.webdriver.common.keys import Keys
 
@@ -82,6 +83,11 @@ def test_missing_names(browser: Browser, daemon: Daemon) -> None:
     assert "127.0.0.2" in rows[0]
     [grub] = [row for row in rows if "GRUB.CFG" in row]
     assert "Did you mean grub/grub.cfg?" in grub
+    # What is refused for another reason is not there to be found.
+    ask(daemon, b"../vmlinux")
+    browser.wait_for_text("#missing-rows tr", "../vmlinux")
+    [denied] = [row for row in browser.texts("#missing-rows tr") if "../vmlinux" in row]
+    assert "Did you mean" not in denied
     # Another one is there at once, and not when they are fetched next.
     ask(daemon, b"menu.ipx")
     browser.wait_for_text("#missing-rows tr", "Did you mean menu.ipxe?")
@@ -92,7 +98,10 @@ def test_the_daemon(browser: Browser, tmp_path: Path) -> None:
     settings = tmp_path / "tftpd.yaml"
     settings.write_text(f"filesystem: {{root: {a_root(tmp_path)}}}\nperformance: {{workers: 2}}\n")
     command = [*IN_FOREGROUND, "tftpd", "--config", str(settings), *ANY_PORT]
-    with running(command, tmp_path) as daemon, browser.looking(page(daemon)):
+    with ExitStack() as stack:
+        daemon = stack.enter_context(running(command, tmp_path))
+        assert soon(lambda: sum(" serves" in line for line in list(daemon.lines)) == 2), daemon.output
+        stack.enter_context(browser.looking(page(daemon)))
         browser.wait_for_text("#workers", "2")
         browser.wait_for_text("#health", "serving")
         assert browser.texts("#reload")[0].startswith("taken ")
@@ -103,6 +112,9 @@ def test_the_daemon(browser: Browser, tmp_path: Path) -> None:
         assert "workers: 2\n" in browser.texts("#settings-text")[0]
         settings.write_text("filesystem: {root: 7}\n")
         daemon.process.send_signal(signal.SIGHUP)
+        daemon.wait_for_line("not reloaded")
+        browser.find("#pause").click()  # to go on asks for everything
+        browser.find("#pause").click()
         browser.wait_for_text("#alarm", "failed, and the settings before it are still used")
         assert browser.texts("#reload")[0].startswith("reload failed ")
 

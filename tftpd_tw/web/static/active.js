@@ -52,7 +52,7 @@ function makeRow(transfer) {
     "tr",
     { role: "row" },
     cell("Client", "who", client(transfer), unverified),
-    cell("File", "what", ...file(transfer).filter((part) => part !== null)),
+    cell("File", "what", ...file(transfer)),
     cell("Progress", "progress", bar, done),
     ...Object.values(cells),
   );

@@ -44,13 +44,20 @@ function makeRow(miss) {
     cell(
       "Name",
       "what",
-      ...(miss.direction === "write" ? [element("span", { class: "way write" }, "write"), " "] : []),
       link,
-      element("span", { class: "note" }, `${miss.reason}, `, clients),
+      element(
+        "span",
+        { class: "note" },
+        element("span", { class: `way ${miss.direction}` }, miss.direction),
+        `: ${miss.reason}, `,
+        clients,
+      ),
       meant,
     ),
     cell("Last", "number when", time, who),
   );
+
+  let said = null;
 
   function update(now) {
     put(count, whole(now.count));
@@ -58,12 +65,13 @@ function makeRow(miss) {
     put(time, clock(new Date(now.last)));
     time.setAttribute("datetime", now.last);
     put(who, now.last_client);
-    if (meant.dataset.names !== now.suggestions.join("\n")) {
-      meant.dataset.names = now.suggestions.join("\n");
-      const names = now.suggestions.flatMap((name) => [" ", element("span", { class: "name" }, name)]);
-      meant.replaceChildren(...(names.length > 0 ? ["Did you mean", ...names, "?"] : []));
+    const names = now.reason === "not-found" ? now.suggestions : [];
+    if (said !== names.join("\n")) {
+      said = names.join("\n");
+      const parts = names.flatMap((name) => [", ", element("span", { class: "name" }, name)]);
+      meant.replaceChildren("Did you mean ", ...parts.slice(1), "?");
     }
-    reveal(meant, now.suggestions.length > 0);
+    reveal(meant, names.length > 0);
   }
 
   return { node, update };

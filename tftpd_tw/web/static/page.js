@@ -16,8 +16,15 @@ import { clock, duration, rate, whole } from "./text.js";
 const STALE = 5000;
 const FETCH = 10000;
 const FETCH_STATUS = 3000;
-const AGAIN = 1000;
+const AGAIN = 500;
+const LATEST_AGAIN = 8000;
 const SOON = 2000;
+
+const TROUBLES = new Map([
+  [401, "the secret has changed, load the page again"],
+  [403, "it may not be seen here"],
+  [503, "too many look at once"],
+]);
 
 const by = (id) => document.getElementById(id);
 
@@ -28,6 +35,8 @@ let count = 0; // of transfers that have ended, as of the last frame
 let frameAt = null; // when that came, by this browser's clock
 let live = false;
 let retry = null;
+let wait = AGAIN;
+let trouble = "";
 let gap = false; // some records came in no frame
 let filledAt = 0;
 let missed = false; // a request was refused since the names were fetched
@@ -45,11 +54,18 @@ function connect() {
     source.onmessage = (event) => take(JSON.parse(event.data));
     source.onerror = () => {
       disconnect();
-      retry = setTimeout(connect, AGAIN);
-      tellLink();
+      retry = setTimeout(connect, wait);
+      wait = Math.min(LATEST_AGAIN, wait * 2);
+      findTrouble();
     };
-    fetchAll();
   }
+}
+
+/** Why there is no stream: a browser does not tell. */
+async function findTrouble() {
+  const answer = await fetch("events", { method: "HEAD" }).catch(() => null);
+  trouble = TROUBLES.get(answer?.status) ?? "";
+  tellLink();
 }
 
 function disconnect() {
@@ -61,18 +77,14 @@ function disconnect() {
 
 function take(frame) {
   frameAt = Date.now();
-  live = true;
   if (instance !== frame.instance) {
-    if (instance !== null) {
-      forget();
-      showRecent();
-      showProblems();
-      count = 0;
-      filledAt = 0;
-      learned = false;
-      fetchAll();
-    }
-    instance = frame.instance;
+    startAnew(frame.instance);
+  }
+  if (!live) {
+    live = true;
+    wait = AGAIN;
+    trouble = "";
+    fetchAll();
   }
   gap ||= frame.ended_count - count > frame.ended.length;
   count = frame.ended_count;
@@ -91,6 +103,18 @@ function take(frame) {
   showActive(frame);
   showState(frame);
   tellLink();
+}
+
+/** What is here is of another run of the daemon, or nothing. */
+function startAnew(other) {
+  instance = other;
+  forget();
+  showRecent();
+  showProblems();
+  count = 0;
+  filledAt = 0;
+  learned = false;
+  live = false;
 }
 
 // What is fetched
@@ -221,7 +245,7 @@ function tellLink() {
     state = text = live ? "live" : "reconnecting";
   }
   by("link").dataset.state = state;
-  put(by("link"), text);
+  put(by("link"), trouble && !live && !paused ? `${text}: ${trouble}` : text);
 }
 
 // What people do
@@ -259,5 +283,4 @@ watchFilters(() => {
   refilter();
   showProblems();
 });
-showRecent();
 connect();

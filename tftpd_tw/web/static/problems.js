@@ -1,4 +1,5 @@
-// What went wrong in the transfers that are kept: each reason once, with what it means and what to do.
+// What went wrong in the transfers that are kept: each reason once, with what it means and what to do. Failures come
+// first: most names that are missing are tried by boot loaders that expect that.
 
 import { List, element, put, reveal } from "./elements.js";
 import { filters, isProblem } from "./filters.js";
@@ -23,7 +24,10 @@ export function showProblems() {
       found.set(verdict(record), problem);
     }
   }
-  const ranked = [...found.values()].sort((one, other) => other.count - one.count);
+  const failed = ({ last }) => Number(last.outcome === "failed");
+  const ranked = [...found.values()].sort(
+    (one, other) => failed(other) - failed(one) || other.count - one.count,
+  );
   list.show(ranked.slice(0, MOST), (problem) => verdict(problem.last));
   reveal(document.getElementById("problems-none"), ranked.length === 0);
   put(

@@ -9,6 +9,8 @@ import { client, file, terms } from "./transfers.js";
 const MOST = 1000;
 const PAGE = 25;
 
+const opened = new Set(); // those of which all is shown
+
 let records = new Map();
 let shown = PAGE;
 
@@ -36,6 +38,7 @@ export function keep(ended) {
 export function forget() {
   records = new Map();
   shown = PAGE;
+  opened.clear();
 }
 
 /** The filters are others: show those that they let through, from the start. */
@@ -48,7 +51,11 @@ export function refilter() {
 export function showRecent() {
   const { show, any } = filters();
   const chosen = kept().filter(show);
-  list.show(chosen.slice(0, shown), (record) => record.number);
+  // Who reads all of one must not lose it to those that come.
+  list.show(
+    chosen.filter((record, index) => index < shown || opened.has(record.number)),
+    (record) => record.number,
+  );
   reveal(more, chosen.length > shown);
   put(more, `Show more (${whole(chosen.length - shown)})`);
   const all = records.size;
@@ -78,7 +85,7 @@ function makeRow(record) {
       { role: "row" },
       cell("Time", "when", element("time", { datetime: record.time }, clock(time))),
       cell("Client", "who", client(record), note(record.mac)),
-      cell("File", "what", ...file(record).filter((part) => part !== null)),
+      cell("File", "what", ...file(record)),
       cell("Outcome", "outcome", why, note(record.detail), note(more_of(record))),
       cell("Bytes", "number", bytes(record.bytes)),
       cell("Rate", "number", record.bytes > 0 && record.rate !== null ? rate(record.rate) : "–"),
@@ -95,6 +102,7 @@ function makeRow(record) {
       why.setAttribute("aria-controls", id);
     }
     details.hidden = !details.hidden;
+    opened[details.hidden ? "delete" : "add"](record.number);
     why.setAttribute("aria-expanded", String(!details.hidden));
   });
   return { node, update() {} };

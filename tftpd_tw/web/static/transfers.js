@@ -13,14 +13,17 @@ function servedElsewhere({ name, served }) {
   return served === null || `/${served}`.endsWith(`/${plain(name)}`) ? null : served;
 }
 
-/** Direction, name asked for, and file served. */
+/** The name asked for; below it the direction, and the file served. */
 export function file(transfer) {
   const served = servedElsewhere(transfer);
   return [
-    element("span", { class: `way ${transfer.direction}` }, transfer.direction),
-    " ",
     element("span", { class: "name" }, transfer.name),
-    served === null ? null : element("span", { class: "note served" }, `→ ${served}`),
+    element(
+      "span",
+      { class: "note" },
+      element("span", { class: `way ${transfer.direction}` }, transfer.direction),
+      served === null ? null : element("span", { class: "served" }, ` → ${served}`),
+    ),
   ];
 }
 
