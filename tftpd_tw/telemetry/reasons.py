@@ -230,6 +230,11 @@ MEANINGS: tuple[Meaning, ...] = (
         "If transfers should have more time then, raise performance.drain_timeout.",
     ),
     Meaning(
+        "cancelled",
+        "Whoever began the transfer did not want it any more.",
+        _NOTHING,
+    ),
+    Meaning(
         "backend-stalled",
         "The disk or file server did not answer for as long as a transfer may be silent.",
         "Look at what the folder is on, above all if that is a network file system. If many transfers wait for it"
