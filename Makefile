@@ -14,15 +14,15 @@ HTTP ?= 127.0.0.1:9069
 .PHONY: help serve test test-long bench reference screenshots lint format clean
 
 help:
-	@echo 'make serve      serve $(ROOT) on UDP port $(PORT), figures on http://$(HTTP)/metrics'
-	@echo 'make test       all tests but those that take minutes; arguments for pytest in ARGS'
-	@echo 'make test-long  the tests that take minutes'
-	@echo 'make bench      measure the daemon beside its peers and write docs/performance.md; arguments in ARGS'
-	@echo 'make reference  write docs/configuration.md from the settings that there are'
-	@echo 'make screenshots  write the pictures of the page in docs/img; needs pngquant'
-	@echo 'make lint       style, format, types, floors'
-	@echo 'make format     format the code'
-	@echo 'make clean      remove what the above made'
+	@echo 'make serve       serve $(ROOT) on UDP port $(PORT), figures on http://$(HTTP)/metrics'
+	@echo 'make test        all tests but those that take minutes; arguments for pytest in ARGS'
+	@echo 'make test-long   the tests that take minutes'
+	@echo 'make bench       measure the daemon beside its peers and write docs/performance.md; arguments in ARGS'
+	@echo 'make reference   write docs/configuration.md from the settings that there are'
+	@echo 'make screenshots write the pictures of the page in docs/img; needs pngquant'
+	@echo 'make lint        style, format, types, floors'
+	@echo 'make format      format the code'
+	@echo 'make clean       remove what the above made'
 
 serve: $(VENV)/.package
 	@exec $(BIN)/tftpd-tw serve --root $(ROOT) --port $(PORT) --http $(HTTP) $(ARGS)

@@ -79,10 +79,10 @@ def test_missing_names(browser: Browser, daemon: Daemon) -> None:
     browser.wait_for_text("#missing-rows tr", "vmlinux")
     rows = browser.texts("#missing-rows tr")
     assert "not-found, 2 clients" in rows[0]
-    assert "Did you mean vmlinuz?" in rows[0]
+    assert "Did you mean: vmlinuz" in rows[0]
     assert "127.0.0.2" in rows[0]
     [grub] = [row for row in rows if "GRUB.CFG" in row]
-    assert "Did you mean grub/grub.cfg?" in grub
+    assert "Did you mean: grub/grub.cfg" in grub
     # What is refused for another reason is not there to be found.
     ask(daemon, b"../vmlinux")
     browser.wait_for_text("#missing-rows tr", "../vmlinux")
@@ -90,7 +90,7 @@ def test_missing_names(browser: Browser, daemon: Daemon) -> None:
     assert "Did you mean" not in denied
     # Another one is there at once, and not when they are fetched next.
     ask(daemon, b"menu.ipx")
-    browser.wait_for_text("#missing-rows tr", "Did you mean menu.ipxe?")
+    browser.wait_for_text("#missing-rows tr", "Did you mean: menu.ipxe")
 
 
 def test_the_daemon(browser: Browser, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ HOSTILE = (
 
 
 def test_hostile_names(browser: Browser, daemon: Daemon) -> None:
-    """They are text, wherever they are shown, and nothing runs."""
+    """S03c: they are text, wherever they are shown, and nothing runs."""
     browser.open(page(daemon))
     ask(daemon, *HOSTILE)
     browser.wait("document.querySelectorAll('#recent-table tbody.refused').length >= arguments[0]", len(HOSTILE))
@@ -53,7 +53,7 @@ def test_hostile_frames(sample: Browser) -> None:
 
 
 def test_the_policy(browser: Browser, daemon: Daemon) -> None:
-    """If the page had a mistake, still no script would run but its own, and nobody else would be asked."""
+    """S03c: if the page had a mistake, still no script would run but its own, and nobody else would be asked."""
     browser.open(page(daemon))
     browser.run(
         """

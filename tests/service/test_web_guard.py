@@ -42,7 +42,7 @@ def test_by_its_own_name(path: str, host: str) -> None:
     "host", ["evil.example", "evil.example:9069", "localhost.evil.example", "127.0.0.1.nip.io"]
 )
 def test_by_another_name(path: str, host: str) -> None:
-    """A page of somebody else's whose name leads here sees nothing."""
+    """S03d: a page of somebody else's whose name leads here sees nothing."""
     answer = ask(site(), path, {"host": host})
     assert (answer.responseCode, body(answer)) == (403, b"Ask for this by an address or as localhost.\n")
 

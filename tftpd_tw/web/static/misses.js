@@ -69,7 +69,7 @@ function makeRow(miss) {
     if (said !== names.join("\n")) {
       said = names.join("\n");
       const parts = names.flatMap((name) => [", ", element("span", { class: "name" }, name)]);
-      meant.replaceChildren("Did you mean ", ...parts.slice(1), "?");
+      meant.replaceChildren("Did you mean: ", ...parts.slice(1));
     }
     reveal(meant, names.length > 0);
   }
