@@ -213,8 +213,8 @@ def fetch(host: str, port: int, name: bytes, **options: int) -> bytes:
 
 
 def fetch_with(sock: socket.socket, server: tuple[str | int, ...], name: bytes, **options: int) -> bytes:
-    """Read a file in lockstep, by a client of few lines; anything unexpected is a failure, but not a packet that is
-    sent again, since a machine that has much to do may be late with its ACK.
+    """Read a file in lockstep, by a client of few lines; anything unexpected is a failure. A packet that is sent
+    again is not: a machine that has much to do may be late with its ACK.
     """
     size = options.get("blksize", 512)
     content = b""

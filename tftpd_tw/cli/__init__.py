@@ -11,7 +11,21 @@ from importlib import import_module
 
 from tftpd_tw import __version__
 
-COMMANDS = ("serve", "check", "map", "reload", "status", "metrics", "transfers", "top", "explain", "doctor", "get", "put", "bench")
+COMMANDS = (
+    "serve",
+    "check",
+    "map",
+    "reload",
+    "status",
+    "metrics",
+    "transfers",
+    "top",
+    "explain",
+    "doctor",
+    "get",
+    "put",
+    "bench",
+)
 """In the order of ``--help``."""
 
 
