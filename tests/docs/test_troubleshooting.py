@@ -110,8 +110,9 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     (root / "file").write_bytes(bytes(range(256)) * 400)
     (root / "pxelinux.0").write_bytes(b"loader")
     settings = root.parent / "tftpd.yaml"
-    settings.write_text(f"filesystem: {{root: {root}}}\n")
-    with serving(root, "auto") as daemon:
+    # To remember what went before the many transfers of `tftpd-tw bench`.
+    settings.write_text(f"filesystem: {{root: {root}}}\nmonitoring: {{recent_transfers: 100000}}\n")
+    with serving(root, "auto", "--config", str(settings)) as daemon:
         for name in (b"file", b"pxelinux.0"):
             fetch("127.0.0.1", daemon.port, name, blksize=1428)
         with udp() as client:
