@@ -5,15 +5,14 @@
 
 import { showActive } from "./active.js";
 import { showHistory } from "./charts.js";
-import { put, reveal } from "./elements.js";
+import { showLink, showState, showStatus } from "./daemon.js";
 import { watchFilters } from "./filters.js";
 import { showMisses } from "./misses.js";
 import { showProblems } from "./problems.js";
 import { learn } from "./reasons.js";
 import { forget, keep, refilter, showRecent } from "./recent.js";
-import { clock, duration, rate, whole } from "./text.js";
 
-const STALE = 5000;
+// Milliseconds
 const FETCH = 10000;
 const FETCH_STATUS = 3000;
 const AGAIN = 500;
@@ -26,7 +25,7 @@ const TROUBLES = new Map([
   [503, "too many look at once"],
 ]);
 
-const by = (id) => document.getElementById(id);
+const pause = document.getElementById("pause");
 
 let source = null;
 let paused = false;
@@ -42,8 +41,6 @@ let filledAt = 0;
 let missed = false; // a request was refused since the names were fetched
 let missesAt = 0;
 let learned = false;
-let version = null;
-let status = null;
 
 // The stream
 
@@ -184,75 +181,15 @@ async function fill() {
   }
 }
 
-// What is shown of the daemon itself
-
-function showState(frame) {
-  by("health").dataset.state = frame.healthy ? "good" : "bad";
-  put(by("health"), frame.healthy ? "serving" : "nobody serves");
-  put(by("active-count"), whole(frame.active_count));
-  put(by("waiting"), `${whole(frame.unverified)} unverified, ${whole(frame.opening)} opening`);
-  put(by("read-rate"), rate(frame.rates.read));
-  put(by("write-rate"), rate(frame.rates.write));
-  showUptime(frame.time);
-  document.title = `${frame.active_count > 0 ? `${frame.active_count} active – ` : ""}tftpd-tw`;
-}
-
-function showUptime(time) {
-  if (status !== null) {
-    put(by("uptime"), duration(Math.max(0, status.up_seconds + time - status.time)));
-  }
-}
-
-function showStatus(now) {
-  if (version !== null && version !== now.version) {
-    location.reload(); // this script is that of another version
-  }
-  version = now.version;
-  status = now;
-  put(by("version"), now.version);
-  put(by("versions"), `tftpd-tw ${now.version}, Twisted ${now.twisted}, Python ${now.python}, process ${now.pid}`);
-  put(by("settings-text"), now.settings);
-  const { workers, reload } = now;
-  showUptime(now.time);
-  reveal(by("crew"), workers !== null);
-  put(by("workers"), whole(workers?.serving ?? 0));
-  const notes = [
-    workers?.unresponsive > 0 ? `${whole(workers.unresponsive)} not responding` : "",
-    workers?.replaced > 0 ? `${whole(workers.replaced)} replaced` : "",
-  ];
-  put(by("workers-note"), notes.filter(Boolean).join(", "));
-  by("workers").dataset.state = workers?.unresponsive > 0 ? "bad" : "";
-  const at = clock(new Date(reload.at * 1000));
-  put(by("reload"), reload.successful ? `taken ${at}` : `reload failed ${at}`);
-  by("reload").dataset.state = reload.successful ? "" : "bad";
-  const alarms = [
-    now.healthy ? "" : "Nobody serves requests. The log says why.",
-    reload.successful ? "" : `The reload at ${at} failed, and the settings before it are still used. The log says why.`,
-  ];
-  put(by("alarm"), alarms.filter(Boolean).join(" "));
-  reveal(by("alarm"), alarms.some(Boolean));
-}
-
 function tellLink() {
-  const since = frameAt === null ? "" : clock(new Date(frameAt));
-  const late = frameAt !== null && Date.now() - frameAt > STALE;
-  let [state, text] = ["connecting", "connecting"];
-  if (paused) {
-    [state, text] = ["paused", `paused since ${since}`];
-  } else if (late) {
-    [state, text] = ["stale", `stale since ${since}`];
-  } else if (frameAt !== null) {
-    state = text = live ? "live" : "reconnecting";
-  }
-  by("link").dataset.state = state;
-  put(by("link"), trouble && !live && !paused ? `${text}: ${trouble}` : text);
+  showLink({ paused, live, trouble, seenAt: frameAt });
 }
 
 // What people do
 
-by("pause").addEventListener("click", () => {
+pause.addEventListener("click", () => {
   paused = !paused;
-  by("pause").setAttribute("aria-pressed", String(paused));
+  pause.setAttribute("aria-pressed", String(paused));
   if (paused) {
     disconnect();
   } else {
