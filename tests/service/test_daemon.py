@@ -115,7 +115,7 @@ class TreeTests(DaemonCase):
         """Each service can be found by its name."""
         tree = make_service(self.configuration, reactor)
         assert tree.name == "tftpd"
-        assert [service.name for service in tree] == ["tftp", "watching", "http", "control", "systemd"]
+        assert [service.name for service in tree] == ["tftp", "sampling", "http", "control", "systemd"]
         assert tree.getServiceNamed("http").parent is tree
 
     def test_no_http(self) -> None:

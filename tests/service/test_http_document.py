@@ -8,22 +8,23 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import succeed
 from twisted.internet.task import Clock
-from web_kit import ask, body
+from web_kit import ask, body, no_suggestions
 
 from tftpd_tw.backends.memory import MemoryBackend
 from tftpd_tw.service.configuration import Configuration
-from tftpd_tw.service.watching import WatchingService
+from tftpd_tw.service.status import status
 from tftpd_tw.telemetry.accounting import Accounting
 from tftpd_tw.telemetry.board import Board
+from tftpd_tw.telemetry.history import History
 from tftpd_tw.telemetry.reports import Reports
 from tftpd_tw.telemetry.view import View
 from tftpd_tw.testing import MemoryNetwork
 from tftpd_tw.web.api import MISSES
 from tftpd_tw.web.events import MOST_ACTIVE, MOST_ENDED, MOST_STREAMS
+from tftpd_tw.web.shown import SCHEMA, Shown
 from tftpd_tw.web.site import make_page, make_site
-from tftpd_tw.web.watched import SCHEMA
 
 DOCS = Path(__file__).parents[2] / "docs"
 DOCUMENT = (DOCS / "http.md").read_text()
@@ -73,23 +74,18 @@ class Watching:
         )
         reloader = SimpleNamespace(successful=True, at=1790000000.0, configuration=Configuration())
         crew = SimpleNamespace(serving=2, unresponsive=0, restarts=0)
-        watching: Any = WatchingService(network.clock, serving, reloader, crew)  # type: ignore[arg-type]
+        shown = Shown(serving, History(), lambda: status(serving, reloader, crew), no_suggestions)  # type: ignore[arg-type]
         network.get(b"file")
         peer = network.host("192.0.2.100").raw()
         peer.ask(b"\0\1missing\0octet\0")
         peer.ask(b"\0\1file\0octet\0")
-        self.page = make_page(Clock(), watching, no_suggestions)
+        self.page = make_page(Clock(), shown)
         self.site = make_site(page=self.page).resource
 
     def asked(self, path: str, **arguments: str) -> Any:
         """What is answered."""
         text = body(ask(self.site, path, **arguments))
         return json.loads(text.removeprefix(b"data: "))
-
-
-def no_suggestions(names: Any) -> "Deferred[list[list[str]]]":
-    """Nothing is like them."""
-    return succeed([[] for _ in names])
 
 
 @pytest.fixture(scope="module")

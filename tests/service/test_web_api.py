@@ -6,21 +6,16 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
-from web_kit import FakeWatched, ask, body, view
+from web_kit import FakeServing, ask, body, no_suggestions, shown, view
 
 from tftpd_tw.telemetry import families
 from tftpd_tw.telemetry.totals import Totals
 from tftpd_tw.web.api import MISSES, make_api
 
 
-def no_suggestions(names: Any) -> "Deferred[list[list[str]]]":
-    """Nothing is like them."""
-    return succeed([[] for _ in names])
-
-
-def answer(watched: FakeWatched, path: str, suggest: Any = no_suggestions, **arguments: Any) -> Any:
+def answer(serving: FakeServing, path: str, suggest: Any = no_suggestions, **arguments: Any) -> Any:
     """The value that is answered, and how."""
-    request = ask(make_api(watched, suggest), path, **arguments)
+    request = ask(make_api(shown(serving, suggest)), path, **arguments)
     assert request.responseHeaders.getRawHeaders("content-type") == ["application/json"]
     assert request.responseHeaders.getRawHeaders("cache-control") == ["no-store"]
     assert request.responseHeaders.getRawHeaders("content-length") == [str(len(body(request)))]
@@ -33,25 +28,25 @@ def names(transfers: list[dict[str, Any]]) -> list[str]:
 
 
 @pytest.fixture
-def watched() -> FakeWatched:
+def serving() -> FakeServing:
     """With two in progress, and three that have ended."""
-    watched = FakeWatched()
+    serving = FakeServing()
     active = [
         {"id": 1, "client": "192.0.2.7", "name": "a1", "seconds": 1.0},
         {"id": 2, "client": "192.0.2.8", "name": "a2", "seconds": 5.0},
     ]
-    watched.ended(
+    serving.ended(
         {"time": "1", "name": "e1"},
         {"time": "3", "name": "e3", "client": "192.0.2.8", "outcome": "failed"},
         {"time": "2", "name": "e2", "outcome": "refused"},
     )
-    watched.looks[0]["active"] = active
-    return watched
+    serving.looks[0]["active"] = active
+    return serving
 
 
-def test_transfers(watched: FakeWatched) -> None:
+def test_transfers(serving: FakeServing) -> None:
     """Up to date: the oldest in progress first, the last that ended first."""
-    status, value = answer(watched, "transfers")
+    status, value = answer(serving, "transfers")
     assert status is None
     assert (value["schema"], names(value["active"]), names(value["ended"])) == (
         1,
@@ -59,7 +54,7 @@ def test_transfers(watched: FakeWatched) -> None:
         ["e3", "e2", "e1"],
     )
     assert value["active"][0]["id"] == "0-2"
-    assert watched.asked == ["look"]
+    assert serving.asked == ["look"]
 
 
 @pytest.mark.parametrize(
@@ -78,9 +73,9 @@ def test_transfers(watched: FakeWatched) -> None:
         ({"other": "1"}, ["a2", "a1"], ["e3", "e2", "e1"]),
     ],
 )
-def test_some_transfers(watched: FakeWatched, arguments: Any, active: list[str], ended: list[str]) -> None:
+def test_some_transfers(serving: FakeServing, arguments: Any, active: list[str], ended: list[str]) -> None:
     """Those of a client, of a name, with an outcome; the last ones."""
-    _, value = answer(watched, "transfers", **arguments)
+    _, value = answer(serving, "transfers", **arguments)
     assert (names(value["active"]), names(value["ended"])) == (active, ended)
 
 
@@ -96,26 +91,26 @@ OUTCOMES = "outcome: expected one of completed, failed, refused, size-probe, una
         ("transfers", {"outcome": "lost"}, OUTCOMES),
     ],
 )
-def test_mistakes(watched: FakeWatched, path: str, arguments: Any, error: str) -> None:
+def test_mistakes(serving: FakeServing, path: str, arguments: Any, error: str) -> None:
     """What is wrong with a question is said."""
-    assert answer(watched, path, **arguments) == (400, {"error": error})
+    assert answer(serving, path, **arguments) == (400, {"error": error})
 
 
-def test_misses(watched: FakeWatched) -> None:
+def test_misses(serving: FakeServing) -> None:
     """Those that are asked for most often, with what may be meant."""
-    watched.ended(
+    serving.ended(
         {"outcome": "refused", "reason": "not-found", "name": "x", "time": "4", "more": 2},
         {"outcome": "refused", "reason": "not-found", "name": "y", "time": "5"},
         {"outcome": "refused", "reason": "not-found", "name": "x", "time": "6", "client": "192.0.2.9"},
     )
-    watched.look()
+    serving.look()
     asked = []
 
     def suggest(names: Any) -> "Deferred[list[list[str]]]":
         asked.append(list(names))
         return succeed([[f"{name}1", f"{name}2"] for name in names])
 
-    _, value = answer(watched, "misses", suggest)
+    _, value = answer(serving, "misses", suggest)
     assert asked == [["x", "e2", "y"]]
     assert value["misses"][0] == {
         "direction": "read",
@@ -128,50 +123,50 @@ def test_misses(watched: FakeWatched) -> None:
         "suggestions": ["x1", "x2"],
     }
     assert [miss["count"] for miss in value["misses"]] == [4, 1, 1]
-    assert names(answer(watched, "misses", last="1")[1]["misses"]) == ["x"]
-    assert names(answer(watched, "misses", client="192.0.2.9")[1]["misses"]) == ["x"]
-    assert names(answer(watched, "misses", client=["192.0.2.9", "192.0.2.7"])[1]["misses"]) == ["x", "e2", "y"]
-    assert names(answer(watched, "misses", client="192.0.2.1")[1]["misses"]) == []
+    assert names(answer(serving, "misses", last="1")[1]["misses"]) == ["x"]
+    assert names(answer(serving, "misses", client="192.0.2.9")[1]["misses"]) == ["x"]
+    assert names(answer(serving, "misses", client=["192.0.2.9", "192.0.2.7"])[1]["misses"]) == ["x", "e2", "y"]
+    assert names(answer(serving, "misses", client="192.0.2.1")[1]["misses"]) == []
 
 
-def test_no_more_misses_than_anybody_reads(watched: FakeWatched) -> None:
+def test_no_more_misses_than_anybody_reads(serving: FakeServing) -> None:
     """Unless they are asked for."""
-    watched.ended(*({"outcome": "refused", "name": str(number)} for number in range(2 * MISSES)))
-    watched.look()
-    assert len(answer(watched, "misses")[1]["misses"]) == MISSES
-    assert len(answer(watched, "misses", last="1000")[1]["misses"]) == 2 * MISSES + 1
+    serving.ended(*({"outcome": "refused", "name": str(number)} for number in range(2 * MISSES)))
+    serving.look()
+    assert len(answer(serving, "misses")[1]["misses"]) == MISSES
+    assert len(answer(serving, "misses", last="1000")[1]["misses"]) == 2 * MISSES + 1
 
 
-def test_history(watched: FakeWatched) -> None:
+def test_history(serving: FakeServing) -> None:
     """Columns, and how far apart they are."""
     for second in (0, 10):
         totals = Totals()
         totals.count(families.BYTES, "read", by=1000 * second)
-        watched.history.add(totals, 100.0 + second, 1790000000.0 + second)
-    _, value = answer(watched, "history")
+        serving.history.add(totals, 100.0 + second, 1790000000.0 + second)
+    _, value = answer(serving, "history")
     assert (value["interval"], value["at"], value["read"], value["written"]) == (10.0, [1790000010.0], [1000], [0])
     assert {len(value[key]) for key in ("active", "completed", "failed", "retransmits")} == {1}
 
 
-def test_status(watched: FakeWatched) -> None:
+def test_status(serving: FakeServing) -> None:
     """What the daemon says, with fresh figures."""
-    _, value = answer(watched, "status")
+    _, value = answer(serving, "status")
     assert value["version"] == "1.2.3"
-    assert watched.asked == ["refresh"]
+    assert serving.asked == ["refresh"]
 
 
-def test_one_who_has_gone(watched: FakeWatched) -> None:
+def test_one_who_has_gone(serving: FakeServing) -> None:
     """Nothing is written to a connection that was closed while the answer was fetched."""
-    watched.waiting = Deferred()
-    request = ask(make_api(watched, no_suggestions), "status")
+    serving.waiting = Deferred()
+    request = ask(make_api(shown(serving)), "status")
     request.processingFailed(Failure(ConnectionError()))
-    watched.waiting.callback(None)
+    serving.waiting.callback(None)
     assert body(request) == b""
 
 
 def test_nothing_else() -> None:
     """There is no such page."""
-    api = make_api(FakeWatched(), no_suggestions)
+    api = make_api(shown(FakeServing()))
     assert ask(api, "secrets").responseCode == 404
     assert ask(api, "").responseCode == 404
     assert view() == {"count": 0, "ended": [], "active": []}

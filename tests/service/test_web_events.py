@@ -7,7 +7,7 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
-from web_kit import FakeWatched, ask, body, view
+from web_kit import FakeServing, ask, body, view
 
 from tftpd_tw.telemetry import families
 from tftpd_tw.web.events import INTERVAL, MOST_ACTIVE, MOST_ENDED, MOST_STREAMS, Events
@@ -17,8 +17,8 @@ class World:
     """A daemon, its stream and the time."""
 
     def __init__(self) -> None:
-        self.clock, self.watched = Clock(), FakeWatched()
-        self.events = Events(self.clock, self.watched)
+        self.clock, self.serving = Clock(), FakeServing()
+        self.events = Events(self.clock, self.serving)
 
     def look(self) -> Any:
         """Somebody begins to look."""
@@ -56,29 +56,29 @@ def world() -> World:
 
 def test_a_frame_a_second(world: World) -> None:
     """From the first moment on; what has ended comes once, whatever was before."""
-    world.watched.ended({"name": "before"})
+    world.serving.ended({"name": "before"})
     request = world.look()
     assert request.responseHeaders.getRawHeaders("content-type") == ["text/event-stream"]
     assert [ended(frame) for frame in frames(request)] == [["before"]]
-    world.watched.ended({"name": "a"}, {"name": "b"})
+    world.serving.ended({"name": "a"}, {"name": "b"})
     world.passes()
     world.passes()
     first, second = frames(request)
     assert (ended(first), ended(second)) == (["a", "b"], [])
-    assert world.watched.asked == ["refresh", "look"] * 3
+    assert world.serving.asked == ["refresh", "look"] * 3
 
 
 def test_what_a_frame_says(world: World) -> None:
     """The state, the rates since the one before, and those in progress."""
-    world.watched.looks = [view(active=[{"id": 1, "seconds": 3.0}, {"id": 2, "seconds": 4.0}])]
-    figures = world.watched.figures
+    world.serving.looks = [view(active=[{"id": 1, "seconds": 3.0}, {"id": 2, "seconds": 4.0}])]
+    figures = world.serving.figures
     figures.count(families.UNVERIFIED, by=1)
     figures.count(families.OPENING, by=2)
     figures.count(families.BYTES, "read", by=1000)
     request = world.look()
     figures.count(families.BYTES, "read", by=5000)
     figures.count(families.BYTES, "write", by=70)
-    world.watched.healthy = False
+    world.serving.healthy = False
     world.passes(2 * INTERVAL)
     first, second = frames(request)
     assert first["rates"] == {"read": 0, "write": 0}
@@ -96,8 +96,8 @@ def test_what_a_frame_says(world: World) -> None:
 def test_a_frame_is_bounded(world: World) -> None:
     """Whatever the daemon has to do."""
     active = [{"id": number, "seconds": float(number)} for number in range(3 * MOST_ACTIVE)]
-    world.watched.ended(*({"name": str(number)} for number in range(3 * MOST_ENDED)))
-    world.watched.looks[0]["active"] = active
+    world.serving.ended(*({"name": str(number)} for number in range(3 * MOST_ENDED)))
+    world.serving.looks[0]["active"] = active
     [frame] = frames(world.look())
     assert frame["active_count"] == 3 * MOST_ACTIVE
     assert [transfer["id"] for transfer in frame["active"]] == [
@@ -109,28 +109,28 @@ def test_a_frame_is_bounded(world: World) -> None:
 def test_nobody_looks(world: World) -> None:
     """Then nothing is done; and whoever comes then gets a frame at once, and no rate of the time between."""
     world.passes()
-    assert world.watched.asked == []
+    assert world.serving.asked == []
     request = world.look()
     leaves(request)
     assert world.clock.getDelayedCalls() == []
     world.passes(60)
-    world.watched.figures.count(families.BYTES, "read", by=1000)
+    world.serving.figures.count(families.BYTES, "read", by=1000)
     [frame] = frames(world.look())
     assert frame["rates"] == {"read": 0, "write": 0}
 
 
 def test_several_look(world: World) -> None:
     """Each frame is made once; who comes later gets the latest at once, with all that has ended."""
-    world.watched.ended({"name": "a"})
+    world.serving.ended({"name": "a"})
     first = world.look()
     world.passes(INTERVAL / 2)
     second = world.look()
     assert [ended(frame) for frame in frames(second)] == [["a"]]
-    world.watched.ended({"name": "b"})
+    world.serving.ended({"name": "b"})
     world.passes(INTERVAL / 2)
     assert [ended(frame) for frame in frames(first)] == [["a"], ["b"]]
     assert [ended(frame) for frame in frames(second)] == [["b"]]
-    assert world.watched.asked == ["refresh", "look"] * 2
+    assert world.serving.asked == ["refresh", "look"] * 2
     leaves(first)
     world.passes()
     assert len(frames(second)) == 1
@@ -143,7 +143,7 @@ def test_a_slow_browser(world: World) -> None:
     frames(other)
     slow.producer.pauseProducing()
     for name in "abc":
-        world.watched.ended({"name": name})
+        world.serving.ended({"name": name})
         world.passes()
     assert frames(slow) == []
     assert [ended(frame) for frame in frames(other)] == [["a"], ["b"], ["c"]]
@@ -155,10 +155,10 @@ def test_a_slow_browser(world: World) -> None:
 
 def test_somebody_comes_while_a_frame_is_made(world: World) -> None:
     """There is one frame a second, whoever left and came meanwhile."""
-    waiting = world.watched.waiting = Deferred()
+    waiting = world.serving.waiting = Deferred()
     leaves(world.look())
     request = world.look()
-    world.watched.waiting = None
+    world.serving.waiting = None
     waiting.callback(None)
     frames(request)
     for _ in range(3):
@@ -169,7 +169,7 @@ def test_somebody_comes_while_a_frame_is_made(world: World) -> None:
 def test_another_run(world: World) -> None:
     """A frame tells which run of the daemon it is of, and how many records there were."""
     [frame] = frames(world.look())
-    world.watched.ended({"name": "a"}, {"name": "b"})
+    world.serving.ended({"name": "a"}, {"name": "b"})
     world.passes()
     [after] = frames(world.look())
     [other] = frames(World().look())
@@ -191,4 +191,4 @@ def test_only_the_head(world: World) -> None:
     """Whoever asks for no more than that begins no stream."""
     request = ask(world.events, "", method="HEAD")
     assert body(request) == b""
-    assert world.watched.asked == []
+    assert world.serving.asked == []

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from twisted.internet.task import Clock
 from twisted.web.resource import Resource
-from web_kit import FakeWatched, ask, body
+from web_kit import FakeServing, ask, body, shown
 
 from tftpd_tw.web.site import make_page, make_site
 
@@ -15,7 +15,7 @@ SECRET = b"s\xc3\xa4crit: 7"
 
 def site(**options: Any) -> Resource:
     """One with a page."""
-    page = make_page(Clock(), FakeWatched(), lambda names: None)  # type: ignore[arg-type, return-value]
+    page = make_page(Clock(), shown(FakeServing()))
     resource: Resource = make_site(page=page, **options).resource
     return resource
 

@@ -9,6 +9,7 @@ from twisted.web.test.requesthelper import DummyRequest
 from tftpd_tw.telemetry.board import Board
 from tftpd_tw.telemetry.history import History
 from tftpd_tw.telemetry.totals import Totals
+from tftpd_tw.web.shown import Shown, Suggest
 
 REPORT = {
     "time": "2026-01-31T12:00:00.000Z",
@@ -34,7 +35,7 @@ class Asked(DummyRequest):
 
 
 @define(eq=False)
-class FakeWatched:
+class FakeServing:
     """Shows what the test puts there. ``looks`` are what its board takes at each look."""
 
     board: Board = field(factory=lambda: Board(1000))
@@ -62,13 +63,19 @@ class FakeWatched:
             self.board.take(self.looks.pop(0))
         return succeed(None)
 
-    def status(self) -> dict[str, Any]:
-        """Not much."""
-        return {"version": "1.2.3"}
-
     def ended(self, *reports: dict[str, Any]) -> None:
         """Such have ended by the next look: :data:`REPORT`, with what is said instead."""
         self.looks.append(view(self.board.count + len(reports), [{**REPORT, **report} for report in reports]))
+
+
+def no_suggestions(names: Any) -> "Deferred[list[list[str]]]":
+    """Nothing is like them."""
+    return succeed([[] for _ in names])
+
+
+def shown(serving: FakeServing, suggest: Suggest = no_suggestions) -> Shown:
+    """All that pages show."""
+    return Shown(serving, serving.history, lambda: {"version": "1.2.3"}, suggest)
 
 
 def view(count: int = 0, ended: Any = (), active: Any = ()) -> dict[str, Any]:

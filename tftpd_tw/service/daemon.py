@@ -4,7 +4,7 @@
 
     tftpd
     ├── tftp      request ports and transfers, here or in worker processes
-    ├── watching  what the pages show, gathered
+    ├── sampling  the last hour, for the pages
     ├── http      the pages and /metrics, unless switched off
     ├── control   where `tftpd-tw reload` is answered
     └── systemd   what it wants to be told, if it has started us
@@ -31,13 +31,15 @@ from tftpd_tw.service.http_port import HttpService, is_private, read_secret
 from tftpd_tw.service.log_lines import LogLines
 from tftpd_tw.service.one_process import TftpService
 from tftpd_tw.service.reloading import Read, Reloader
+from tftpd_tw.service.sampling import SamplingService
 from tftpd_tw.service.signals import Signals
+from tftpd_tw.service.status import status
 from tftpd_tw.service.suggester import Suggester
 from tftpd_tw.service.supervision import WorkersService
 from tftpd_tw.service.systemd import NotifyService, Systemd
 from tftpd_tw.service.value_types import HTTP_OFF
-from tftpd_tw.service.watching import WatchingService
 from tftpd_tw.telemetry.prometheus import BuildCollector, ReloadCollector, TransferCollector, WorkerCollector
+from tftpd_tw.web.shown import Shown
 from tftpd_tw.web.site import make_page, make_site
 
 log = Logger()
@@ -128,8 +130,10 @@ def make_service(
     monitoring = configuration.monitoring
     if monitoring.http != HTTP_OFF:
         secret, private = read_secret(monitoring.secret_file), is_private(monitoring.http)
-        watching = WatchingService(reactor, tftp, reloader, crew)
-        watching.setServiceParent(tree)
+        sampling = SamplingService(reactor, tftp)
+        sampling.setServiceParent(tree)
+        suggester = Suggester(reactor, lambda: tftp.folders)
+        shown = Shown(tftp, sampling.history, lambda: status(tftp, reloader, crew), suggester)
         site = make_site(
             TransferCollector(tftp),
             *collectors,
@@ -137,7 +141,7 @@ def make_service(
             BuildCollector(),
             refresh=tftp.refresh,
             healthy=lambda: tftp.healthy,
-            page=make_page(reactor, watching, Suggester(reactor, lambda: tftp.folders)),
+            page=make_page(reactor, shown),
             secret=secret,
             private=private,
         )

@@ -13,17 +13,18 @@ from tftpd_tw.interfaces import Outcome
 from tftpd_tw.telemetry.history import INTERVAL
 from tftpd_tw.telemetry.reasons import MEANINGS
 from tftpd_tw.web.resources import Folder, JSONPage
-from tftpd_tw.web.watched import SCHEMA, Suggest, Watched
+from tftpd_tw.web.shown import SCHEMA, Shown
 
 MISSES = 50
 """Names that are shown of those that are missing, unless more are asked for."""
 
 
-def make_api(watched: Watched, suggest: Suggest) -> Resource:
+def make_api(shown: Shown) -> Resource:
     """The pages below ``/api``."""
+    serving = shown.serving
 
     def transfers(request: Request) -> dict[str, Any]:
-        board, chosen = watched.board, _chosen(request)
+        board, chosen = serving.board, _chosen(request)
         return {
             "schema": SCHEMA,
             "time": time(),
@@ -33,25 +34,25 @@ def make_api(watched: Watched, suggest: Suggest) -> Resource:
 
     def misses(request: Request) -> "Deferred[dict[str, Any]]":
         most = _number(request, b"last", MISSES) or 0
-        ranked = watched.board.misses.ranked(most, _clients(request))
+        ranked = serving.board.misses.ranked(most, _clients(request))
 
         def answer(suggestions: list[list[str]]) -> dict[str, Any]:
             found = [{**miss, "suggestions": names} for miss, names in zip(ranked, suggestions, strict=True)]
             return {"schema": SCHEMA, "time": time(), "misses": found}
 
-        return suggest([miss["name"] for miss in ranked]).addCallback(answer)
+        return shown.suggest([miss["name"] for miss in ranked]).addCallback(answer)
 
     def history(_: Request) -> dict[str, Any]:
-        return {"schema": SCHEMA, "time": time(), "interval": INTERVAL, **watched.history.columns()}
+        return {"schema": SCHEMA, "time": time(), "interval": INTERVAL, **shown.history.columns()}
 
     def status(_: Request) -> dict[str, Any]:
-        return {"schema": SCHEMA, "time": time(), **watched.status()}
+        return {"schema": SCHEMA, "time": time(), **shown.status()}
 
     api = Folder()
-    api.putChild(b"transfers", JSONPage(transfers, watched.look))
-    api.putChild(b"misses", JSONPage(misses, watched.look))
+    api.putChild(b"transfers", JSONPage(transfers, serving.look))
+    api.putChild(b"misses", JSONPage(misses, serving.look))
     api.putChild(b"history", JSONPage(history))
-    api.putChild(b"status", JSONPage(status, watched.refresh))
+    api.putChild(b"status", JSONPage(status, serving.refresh))
     api.putChild(b"reasons", JSONPage(lambda _: [asdict(meaning) for meaning in MEANINGS]))
     return api
 

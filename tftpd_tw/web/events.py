@@ -20,7 +20,7 @@ from zope.interface import implementer
 
 from tftpd_tw.interfaces import Direction
 from tftpd_tw.telemetry import families
-from tftpd_tw.web.watched import SCHEMA, Watched
+from tftpd_tw.web.shown import SCHEMA, Serving
 
 log = Logger()
 
@@ -65,9 +65,9 @@ class Events(Resource):
 
     isLeaf = True
 
-    def __init__(self, clock: Any, watched: Watched) -> None:
+    def __init__(self, clock: Any, serving: Serving) -> None:
         super().__init__()
-        self._watched = watched
+        self._serving = serving
         self._instance = token_hex(8)  # of this run of the daemon: who looks can tell that it was started anew
         self._streams: list[_Stream] = []
         self._clock = clock
@@ -107,14 +107,14 @@ class Events(Resource):
             self._loop = None
 
     def _frame(self) -> Any:
-        return self._watched.refresh().addCallback(lambda _: self._watched.look()).addCallback(self._looked)
+        return self._serving.refresh().addCallback(lambda _: self._serving.look()).addCallback(self._looked)
 
     def _looked(self, _: object) -> None:
         self._latest = self._values()
         self._send([stream for stream in self._streams if not stream.paused])
 
     def _send(self, streams: list[_Stream]) -> None:
-        board, made = self._watched.board, dict[int, bytes]()
+        board, made = self._serving.board, dict[int, bytes]()
         for stream in streams:
             if stream.seen not in made:
                 ended = board.ended_since(stream.seen)[-MOST_ENDED:]
@@ -126,8 +126,8 @@ class Events(Resource):
 
     def _values(self) -> dict[str, Any]:
         """What a frame has, whoever gets it, but for what has ended."""
-        watched, totals = self._watched, self._watched.totals()
-        active, now = watched.board.active, float(self._clock.seconds())
+        serving, totals = self._serving, self._serving.totals()
+        active, now = serving.board.active, float(self._clock.seconds())
         moved = {way.value: float(totals.get(families.BYTES, way)) for way in Direction}
         passed = now - self._at if self._at is not None else 0.0
         rates = {
@@ -138,7 +138,7 @@ class Events(Resource):
             "schema": SCHEMA,
             "time": time(),
             "instance": self._instance,
-            "healthy": watched.healthy,
+            "healthy": serving.healthy,
             "active": active[:MOST_ACTIVE],
             "active_count": len(active),
             "unverified": int(totals.get(families.UNVERIFIED)),

@@ -19,15 +19,15 @@ from tftpd_tw.web.events import Events
 from tftpd_tw.web.files import put_files
 from tftpd_tw.web.guard import Closed, Guarded
 from tftpd_tw.web.resources import Folder, Page, QuietSite, Refresh, nothing_to_fetch
-from tftpd_tw.web.watched import Suggest, Watched
+from tftpd_tw.web.shown import Shown
 
 
-def make_page(clock: Any, watched: Watched, suggest: Suggest) -> Resource:
+def make_page(clock: Any, shown: Shown) -> Resource:
     """The page, and what it is fed from."""
     folder = Folder()
     put_files(folder)
-    folder.putChild(b"api", make_api(watched, suggest))
-    folder.putChild(b"events", Events(clock, watched))
+    folder.putChild(b"api", make_api(shown))
+    folder.putChild(b"events", Events(clock, shown.serving))
     return folder
 
 

@@ -1,8 +1,9 @@
-"""What the pages are about, as they need it of a daemon."""
+"""What the pages show, as they need it of a daemon."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+from attrs import frozen
 from twisted.internet.defer import Deferred
 
 from tftpd_tw.telemetry.board import Board
@@ -16,13 +17,11 @@ Suggest = Callable[[Sequence[str]], "Deferred[list[list[str]]]"]
 """For names that are missing, those of files that may be meant. Never fails."""
 
 
-class Watched(Protocol):
-    """A daemon: one process, or several workers."""
+class Serving(Protocol):
+    """What serves: one process, or several workers."""
 
     board: Board
     """Its transfers, as of the last :meth:`look`."""
-    history: History
-    """Its last hour."""
 
     @property
     def healthy(self) -> bool:
@@ -41,5 +40,14 @@ class Watched(Protocol):
     def look(self) -> "Deferred[None]":
         """Have the board be up to date; never fails."""
 
-    def status(self) -> dict[str, Any]:
-        """What there is to say of it beside its transfers, for JSON."""
+
+@frozen
+class Shown:
+    """All of it."""
+
+    serving: Serving
+    history: History
+    """Its last hour."""
+    status: Callable[[], dict[str, Any]]
+    """What there is to say of it beside its transfers, for JSON."""
+    suggest: Suggest

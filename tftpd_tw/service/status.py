@@ -1,0 +1,30 @@
+"""What there is to say of the daemon beside its transfers and figures."""
+
+import os
+import platform
+from importlib.metadata import version
+from typing import Any
+
+from tftpd_tw.service.config_document import effective
+from tftpd_tw.service.reloading import Reloader
+from tftpd_tw.telemetry.prometheus import Crew
+from tftpd_tw.web.shown import Serving
+
+
+def status(serving: Serving, reloader: Reloader, crew: Crew | None) -> dict[str, Any]:
+    """Values for JSON.
+
+    :param crew: the workers, if there are any
+    """
+    return {
+        "version": version("tftpd-tw"),
+        "twisted": version("twisted"),
+        "python": platform.python_version(),
+        "pid": os.getpid(),
+        "up_seconds": round(serving.uptime, 3),
+        "healthy": serving.healthy,
+        "workers": crew
+        and {"serving": crew.serving, "unresponsive": crew.unresponsive, "replaced": crew.restarts},
+        "reload": {"successful": reloader.successful, "at": reloader.at},
+        "settings": effective(reloader.configuration),
+    }
