@@ -105,7 +105,7 @@ def test_the_exit_statuses():
     assert len(of_status) == 4
     assert "was served" in of_explain[str(explain.SERVED)]
     assert "was not" in of_explain[str(explain.NOT_SERVED)]
-    assert "no daemon" in of_explain[str(explain.NO_DAEMON)]
+    assert "no daemon" in of_explain[str(ends_as.NO_ANSWER)]
     assert "nothing of the client" in of_explain[str(explain.UNKNOWN)]
     assert len(of_explain) == 5
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from lacking import lacking
+from on_terminal import OnTerminal, on_terminal
 from running import ANY_PORT, IN_FOREGROUND, TWISTD, Daemon, ack, fetch, request, running, udp
-from terminals import Terminal, terminal
 
 TFTPD_TW = str(TWISTD.with_name("tftpd-tw"))
 CONTENT = b"0123456789" * 100
@@ -37,7 +37,7 @@ def daemon(tmp_path: Path) -> Iterator[Daemon]:
 
 
 @pytest.fixture(params=["rich", "plain"])
-def top(request: pytest.FixtureRequest, daemon: Daemon, tmp_path: Path) -> Iterator[Terminal]:
+def top(request: pytest.FixtureRequest, daemon: Daemon, tmp_path: Path) -> Iterator[OnTerminal]:
     """It, with rich and where that is not installed."""
     environment = {}
     if request.param == "rich":
@@ -46,16 +46,16 @@ def top(request: pytest.FixtureRequest, daemon: Daemon, tmp_path: Path) -> Itera
     else:
         (tmp_path / "rich.py").write_text("raise ImportError")
         environment["PYTHONPATH"] = str(tmp_path)
-    with terminal([TFTPD_TW, "top", "--http", daemon.http], **environment) as shown:
+    with on_terminal([TFTPD_TW, "top", "--http", daemon.http], **environment) as shown:
         yield shown
 
 
-def is_as_it_was(top: Terminal) -> bool:
+def is_as_it_was(top: OnTerminal) -> bool:
     """Whether the terminal is given back, with a cursor and what was there before."""
     return top.modes == (True, True) and top.written.endswith("\033[?25h\033[?1049l")
 
 
-def test_frames(daemon: Daemon, top: Terminal) -> None:
+def test_frames(daemon: Daemon, top: OnTerminal) -> None:
     """One a second, of the size of the terminal; `q` ends it."""
     top.see(TAKEN)
     lines = top.see_frame(
@@ -79,7 +79,7 @@ def test_frames(daemon: Daemon, top: Terminal) -> None:
     [("rich", signal.SIGINT, 0), ("plain", signal.SIGTERM, 128 + 15), ("plain", signal.SIGHUP, 128 + 1)],
     indirect=["top"],
 )
-def test_signals(number: int, status: int, top: Terminal) -> None:
+def test_signals(number: int, status: int, top: OnTerminal) -> None:
     """They end it, and the terminal is as it was."""
     top.see_frame("missing")
     if number == signal.SIGINT:
@@ -90,7 +90,7 @@ def test_signals(number: int, status: int, top: Terminal) -> None:
     assert is_as_it_was(top)
 
 
-def test_a_daemon_that_goes_and_comes(daemon: Daemon, top: Terminal, tmp_path: Path) -> None:
+def test_a_daemon_that_goes_and_comes(daemon: Daemon, top: OnTerminal, tmp_path: Path) -> None:
     """That is said, with what was there; the next one is found by itself."""
     top.see_frame("missing")
     daemon.end()
@@ -106,7 +106,7 @@ def test_a_daemon_that_goes_and_comes(daemon: Daemon, top: Terminal, tmp_path: P
 
 def test_a_terminal_that_cannot_move_its_cursor(daemon: Daemon) -> None:
     """It gets one frame, without any escape."""
-    with terminal([TFTPD_TW, "top", "--http", daemon.http], TERM="dumb") as top:
+    with on_terminal([TFTPD_TW, "top", "--http", daemon.http], TERM="dumb") as top:
         assert top.end() == 0
         assert "missing" in top.written
         assert "\033" not in top.written
@@ -115,7 +115,7 @@ def test_a_terminal_that_cannot_move_its_cursor(daemon: Daemon) -> None:
 def test_stopped_for_a_while(daemon: Daemon) -> None:
     """Ctrl-Z gives the terminal back, and `fg` takes it again."""
     script = f"set -m; {TFTPD_TW} top --http {daemon.http}; echo stopped now; read line; fg; echo over with $?"
-    with terminal(["sh", "-c", script]) as shell:
+    with on_terminal(["sh", "-c", script]) as shell:
         shell.see_frame("missing")
         shell.type(b"\x1a")
         shell.see(f"{GIVEN_BACK}(?s:.*)stopped now")

@@ -172,7 +172,7 @@ def test_no_daemon(pages: Any, says: str, transfers: Transfers) -> None:
     [
         (["--active", "--failed"], "--failed: not allowed with argument --active"),
         (["--active", "--last", "3"], "--last is about those that have ended"),
-        (["--last", "-1"], "--last: expected a number, got '-1'"),
+        (["--last", "-1"], "--last: expected transfers, 0 to 1000000, got '-1'"),
         (["--client", "nobody"], "--client: expected an IPv4 or IPv6 address, got 'nobody'"),
     ],
 )

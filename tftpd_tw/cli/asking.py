@@ -16,6 +16,7 @@ from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_ope
 
 from attrs import field, frozen
 
+from tftpd_tw.cli.exit_statuses import NO_ANSWER, CommandError
 from tftpd_tw.interfaces import Address
 from tftpd_tw.protocol.text import escaped
 from tftpd_tw.telemetry.figures import UPTIME, Figures, parse
@@ -41,8 +42,11 @@ _OPENER = build_opener(ProxyHandler({}), _Stay)
 """Takes no notice of ``http_proxy``: no proxy has a way to this host's loopback."""
 
 
-class NoDaemonError(Exception):
+class NoDaemonError(CommandError):
     """There is none that answers; in one line."""
+
+    def __init__(self, line: str) -> None:
+        super().__init__(NO_ANSWER, line)
 
 
 class NotAllowedError(NoDaemonError):

@@ -1,4 +1,4 @@
-"""How the client commands end: their exit statuses, and the errors that lead to them."""
+"""How commands end: the exit statuses of those that are clients, and the errors that lead to them."""
 
 TRANSFERRED, FAILED, WRONG_OPTIONS, NO_ANSWER, LOCAL = range(5)
 """The last one is for the file, pipe or terminal at this end."""

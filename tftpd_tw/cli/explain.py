@@ -7,16 +7,17 @@ from typing import Any
 
 from attrs import asdict
 
-from tftpd_tw.cli.asking import SCHEMA, NoDaemonError
+from tftpd_tw.cli.asking import SCHEMA
 from tftpd_tw.cli.client_addresses import client_address
 from tftpd_tw.cli.client_case import was_served
 from tftpd_tw.cli.daemon_options import add_daemon, the_daemon
+from tftpd_tw.cli.exit_statuses import CommandError
 from tftpd_tw.cli.explain_text import lines
 from tftpd_tw.cli.inquiry import Inquiry, inquire
 from tftpd_tw.cli.output import complain, say
 
-SERVED, NOT_SERVED, NO_DAEMON, UNKNOWN = 0, 1, 3, 4
-"""Exit statuses. 2 is for wrong options."""
+SERVED, NOT_SERVED, UNKNOWN = 0, 1, 4
+"""Exit statuses beside those of wrong options and of no daemon."""
 
 
 def add_parser(commands: Any) -> None:
@@ -39,15 +40,14 @@ def add_parser(commands: Any) -> None:
 def run(options: argparse.Namespace, _: list[str]) -> int:
     """Ask and explain; the exit status."""
     try:
-        inquiry = inquire(the_daemon(options), options.client, options.name)
-    except NoDaemonError as error:
+        inquiry, now = inquire(the_daemon(options), options.client, options.name), time.time()
+        if options.json:
+            say(json.dumps(as_document(inquiry, options.name, now)))
+        else:
+            say("\n".join(lines(inquiry, now)))
+    except CommandError as error:
         complain(f"tftpd-tw explain: {error}")
-        return NO_DAEMON
-    now = time.time()
-    if options.json:
-        say(json.dumps(as_document(inquiry, options.name, now)))
-    else:
-        say("\n".join(lines(inquiry, now)))
+        return error.exit_status
     last = inquiry.case.last
     return UNKNOWN if last is None else SERVED if was_served(last) else NOT_SERVED
 

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from tftpd_tw.cli.asking import NoDaemonError, RunningDaemon
 from tftpd_tw.cli.daemon_options import add_daemon, the_daemon
+from tftpd_tw.cli.exit_statuses import CommandError
 from tftpd_tw.cli.frames import News, followed, frames
 from tftpd_tw.cli.output import complain, say
 from tftpd_tw.cli.picture import Picture
@@ -17,8 +18,8 @@ from tftpd_tw.cli.table import terminal_width
 from tftpd_tw.cli.terminal import Ended, Screen, Terminal
 from tftpd_tw.cli.top_text import lines
 
-SHOWN, NO_DAEMON = 0, 3
-"""Exit statuses. 2 is for wrong options."""
+SHOWN = 0
+"""Exit status."""
 
 _QUIT = b"qQ"
 
@@ -57,12 +58,10 @@ def run(options: argparse.Namespace, _: list[str]) -> int:
         if live:
             return _watch(daemon, picture)
         _look(daemon, picture)
-    except NoDaemonError as error:
+        say("\n".join(lines(picture, terminal_width())))
+    except CommandError as error:
         complain(f"tftpd-tw top: {error}")
-        return NO_DAEMON
-    except KeyboardInterrupt:
-        return 128 + signal.SIGINT
-    say("\n".join(lines(picture, terminal_width())))
+        return error.exit_status
     return SHOWN
 
 

@@ -6,21 +6,21 @@ import os
 import time
 from typing import Any
 
-from tftpd_tw.cli.asking import SCHEMA, NoDaemonError, fetch_json
+from tftpd_tw.cli.asking import SCHEMA, fetch_json
 from tftpd_tw.cli.client_addresses import client_address
 from tftpd_tw.cli.daemon_options import add_daemon, the_daemon
+from tftpd_tw.cli.exit_statuses import CommandError
 from tftpd_tw.cli.output import complain, say
 from tftpd_tw.cli.table import lay_out, terminal_width
 from tftpd_tw.cli.told import PROPER_ENDS, transfers
 from tftpd_tw.cli.transfers_text import COLUMNS, rows_of
+from tftpd_tw.cli.values import of_kind
 from tftpd_tw.interfaces import Outcome
 from tftpd_tw.protocol.text import escaped
+from tftpd_tw.service import kind
 
 LAST = 20
 """Of those that have ended, unless somebody says otherwise."""
-
-SHOWN, NO_DAEMON = 0, 3
-"""Exit statuses. 2 is for wrong options."""
 
 FAILURES = [outcome.value for outcome in Outcome if outcome not in PROPER_ENDS]
 
@@ -43,7 +43,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--last",
         metavar="N",
-        type=_number,
+        type=of_kind(kind.number("transfers", 0, 10**6)),
         help=f"how many of those that have ended, 0 for all [default: {LAST}]",
     )
     parser.add_argument("--client", metavar="IP", type=client_address, help="those of this client only")
@@ -61,12 +61,12 @@ def run(options: argparse.Namespace, _: list[str]) -> int:
         options.parser.error("--last is about those that have ended, and --active shows none of them")
     try:
         answer = fetch_json(the_daemon(options), "/api/transfers", **_parameters(options))
-    except NoDaemonError as error:
+        answer = {**answer, "ended": [] if options.active else answer.get("ended")}
+        say(_as_json(answer) if options.json else _as_text(answer, options))
+    except CommandError as error:
         complain(f"tftpd-tw transfers: {error}")
-        return NO_DAEMON
-    answer = {**answer, "ended": [] if options.active else answer.get("ended")}
-    say(_as_json(answer) if options.json else _as_text(answer, options))
-    return SHOWN
+        return error.exit_status
+    return 0
 
 
 def _parameters(options: argparse.Namespace) -> dict[str, Any]:
@@ -98,9 +98,3 @@ def _as_text(answer: dict[str, Any], options: argparse.Namespace) -> str:
     layout = lay_out(COLUMNS, rows, width)
     note = f"\n(no room for: {', '.join(layout.left_out)})" if layout.left_out else ""
     return "\n".join(layout.lines(rows)) + note
-
-
-def _number(text: str) -> int:
-    if not (text.isascii() and text.isdigit()):
-        raise argparse.ArgumentTypeError(f"expected a number, got {text!r}")
-    return int(text)

@@ -20,7 +20,7 @@ _HOME = "\033[H"
 _ESCAPES = re.compile(r"\033\[[0-9;?]*[A-Za-z]")
 
 
-class Terminal:
+class OnTerminal:
     """It, and the process that has it."""
 
     def __init__(self, command: Sequence[str], columns: int, rows: int, environment: Mapping[str, str]) -> None:
@@ -100,9 +100,11 @@ class Terminal:
 
 
 @contextmanager
-def terminal(command: Sequence[str], columns: int = 100, rows: int = 30, **environment: str) -> Iterator[Terminal]:
+def on_terminal(
+    command: Sequence[str], columns: int = 100, rows: int = 30, **environment: str
+) -> Iterator[OnTerminal]:
     """That command on a terminal of that size."""
-    made = Terminal(command, columns, rows, environment)
+    made = OnTerminal(command, columns, rows, environment)
     try:
         yield made
     finally:
