@@ -138,7 +138,7 @@ def test_misses(site: Watching) -> None:
     text, found = section("`/api/misses`"), site.asked("/api/misses")
     [miss] = found["misses"]
     assert set(found) - COMMON | set(miss) == fields(text)
-    assert parameters(text) == {"last"}
+    assert parameters(text) == {"client", "last"}
     assert f"without it {MISSES} |" in text
 
 

@@ -1,7 +1,7 @@
 """Transfers as a daemon tells of them, as values.
 
 It may be of another version, or somebody else: what is not there, or not as it should be, is empty or None, and
-all text is printable ASCII. The fields are those of ``docs/records.md``.
+all text is printable ASCII. The fields are those of ``docs/http.md``.
 """
 
 from collections.abc import Mapping

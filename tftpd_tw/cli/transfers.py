@@ -49,7 +49,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--client", metavar="IP", type=client_address, help="those of this client only")
     parser.add_argument("--name", metavar="TEXT", help="those only that have this in the name of the file")
     parser.add_argument(
-        "--json", action="store_true", help="print them as one line of JSON, with the fields of docs/records.md"
+        "--json", action="store_true", help="print them as one line of JSON, with the fields of docs/http.md"
     )
     add_daemon(parser)
     parser.set_defaults(run=run, parser=parser)
