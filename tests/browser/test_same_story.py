@@ -14,7 +14,10 @@ from typing import Any
 from urllib.request import urlopen
 
 import pytest
+from browser import Browser
 from running import PATIENCE, Daemon, ack, data, fetch, request, serving, soon, udp
+
+from tftpd_tw.service import units
 
 KERNEL = bytes(range(256)) * 40
 TFTPD_TW = str(Path(sys.executable).with_name("tftpd-tw"))
@@ -101,7 +104,34 @@ def the_story(records: list[Any]) -> Counter[tuple[Any, ...]]:
     return Counter(tuple(record[key] for key in (*told, *measured)) for record in records)
 
 
-def test_everything_tells_the_same(daemon: Daemon) -> None:
+def read_page(browser: Browser, daemon: Daemon) -> Counter[tuple[Any, ...]]:
+    """The recent transfers that the page shows: client, name and direction, outcome, bytes, packets sent again."""
+    browser.open(f"http://{daemon.http}/")
+    browser.wait_for_text("#recent-of", f"the last {ENDED}")
+    rows: list[list[str]] = browser.run(
+        "return [...document.querySelectorAll('#recent-table tbody tr:not(.details)')].map("
+        "row => [...row.cells].map(cell => cell.textContent))"
+    )
+    return Counter((client, file, outcome, size, again) for _, client, file, outcome, size, _, _, again in rows)
+
+
+def on_page(record: Any) -> tuple[Any, ...]:
+    """What the page should have in those columns."""
+    outcome, reason = record["outcome"], record["reason"]
+    return (
+        f"{record['client']}:{record['port']}",
+        record["name"] + record["direction"],
+        (outcome if outcome == reason else f"{outcome}: {reason}") + record["detail"],
+        units.size(record["bytes"]),
+        str(record["retransmits"]),
+    )
+
+
+SAID = ("outcome", "reason", "detail", "bytes", "blocks", "retransmits", "seconds", "rate")
+"""What `explain` has of a transfer, among others."""
+
+
+def test_everything_tells_the_same(daemon: Daemon, browser: Browser) -> None:
     """With the same numbers."""
     assert soon(lambda: len(logged(daemon)) == ENDED), daemon.output
     log = logged(daemon)
@@ -131,6 +161,24 @@ def test_everything_tells_the_same(daemon: Daemon) -> None:
         frame = json.loads(stream.readline().removeprefix(b"data: "))
     assert the_story(frame["ended"]) == the_story(log)
     assert [(each["id"], each["bytes"]) for each in frame["active"]] == [(active["id"], 2000)]
+
+    # And the commands, of all transfers and of what one client asked for.
+    assert the_story(command(daemon, "transfers", "--json")["ended"]) == the_story(log)
+    told = command(daemon, "explain", "127.0.0.1", "--json")
+    last = {}
+    for each in log:
+        last[each["direction"], each["name"]] = each
+    assert {(each["direction"], each["name"]): each["count"] for each in told["names"]} == Counter(
+        (each["direction"], each["name"]) for each in [*log, active]
+    )
+    for each in told["names"]:
+        of_log = last[each["direction"], each["name"]]
+        if each["name"] != "kernel":  # of which the last one is in progress
+            assert {key: each["last"][key] for key in SAID} == {key: of_log[key] for key in SAID}
+
+    # So does the page.
+    assert read_page(browser, daemon) == Counter(map(on_page, log))
+    browser.wait_for_text("#active-rows .progress", "2.00 kB")
 
     # The figures count them, and what is in progress too.
     figures = command(daemon, "metrics", "--format", "json")["families"]
