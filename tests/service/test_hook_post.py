@@ -7,6 +7,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from http.client import HTTPConnection, HTTPSConnection
 from pathlib import Path
 
 import pytest
@@ -181,6 +182,30 @@ def test_a_name_that_there_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     assert why("http://nobody.invalid/") == "Name or service not known"
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("http://[2001:db8::5]/x", ("2001:db8::5", 80)),
+        ("https://[fd00::abcd]", ("fd00::abcd", 443)),
+        ("http://[::1]:8080/", ("::1", 8080)),
+        ("https://hooks.example/a:7", ("hooks.example", 443)),
+    ],
+)
+def test_the_place(url: str, place: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """An IPv6 address has no port that is not named."""
+    asked = []
+
+    def connect(connection: HTTPConnection) -> None:
+        asked.append((connection.host, connection.port))
+        raise ConnectionRefusedError(111, "Connection refused")
+
+    monkeypatch.setattr(HTTPConnection, "connect", connect)
+    monkeypatch.setattr(HTTPSConnection, "connect", connect)
+    with pytest.raises(HookError, match="Connection refused"):
+        Post(url, 1.0).prepare(RECORD)()
+    assert asked == [place]
 
 
 @pytest.mark.parametrize("secure", [False, True])

@@ -11,7 +11,7 @@ from tftpd_tw.interfaces import Address, Direction, Outcome, Request, TransferRe
 from tftpd_tw.net.neighbours import NOBODY, Neighbour
 from tftpd_tw.policy.notices import INTERVAL, MOST_PER_INTERVAL
 from tftpd_tw.protocol.packets import Mode
-from tftpd_tw.telemetry.reports import GAP, MOST_MISSES, MOST_WAITING, Report, Reports
+from tftpd_tw.telemetry.reports import GAP, MOST_REFUSED, MOST_WAITING, PATIENCE, Report, Reports
 
 REQUEST = Request(Direction.READ, b"f", Mode.OCTET, (), Address("192.0.2.7", 2000), Address("192.0.2.1", 69))
 COMPLETED = TransferRecord(REQUEST, None, Outcome.COMPLETED, "completed")
@@ -64,7 +64,7 @@ def test_everybody_is_told() -> None:
 
 @pytest.mark.parametrize(
     ("record", "told_of"),
-    [(COMPLETED, 5), (DENIED, 5), (UNANSWERED, 1), (MISSING, 1), (IGNORED, 1)],
+    [(COMPLETED, 5), (DENIED, 1), (UNANSWERED, 1), (MISSING, 1), (IGNORED, 1)],
     ids=lambda value: str(value.reason) if isinstance(value, TransferRecord) else "",
 )
 def test_what_is_told_once_a_minute(record: TransferRecord, told_of: int) -> None:
@@ -96,7 +96,7 @@ def test_each_kind_counts_for_itself() -> None:
     assert len(found) == 5
 
 
-@pytest.mark.parametrize(("record", "most"), [(MISSING, MOST_MISSES), (IGNORED, MOST_PER_INTERVAL)])
+@pytest.mark.parametrize(("record", "most"), [(MISSING, MOST_REFUSED), (IGNORED, MOST_PER_INTERVAL)])
 def test_in_all(record: TransferRecord, most: int) -> None:
     """S037: nor do many clients fill a disk."""
     _, reports, found = told()
@@ -138,6 +138,25 @@ def test_a_kernel_that_does_not_answer() -> None:
     assert [report.neighbour for report in found] == [NOBODY] * (MOST_WAITING + 1)
     kernel.answer()
     assert len(found) == MOST_WAITING + 1
+
+
+def test_a_kernel_that_takes_long() -> None:
+    """After a second all is told that waits, also what has come meanwhile; and then it is asked again."""
+    kernel = Kernel()
+    clock, reports, found = told(identify=kernel.identify)
+    reports.transfer_ended(None, COMPLETED)
+    clock.advance(PATIENCE - 0.1)
+    reports.transfer_ended(None, COMPLETED)
+    assert found == []
+    clock.advance(0.1)
+    assert [report.neighbour for report in found] == [NOBODY] * 2
+    reports.transfer_ended(None, of("192.0.2.9"))
+    assert len(kernel.asked) == 2
+    kernel.answer()
+    assert len(found) == 2
+    kernel.answer()
+    assert found[2].neighbour.mac == b"\x09"
+    assert clock.getDelayedCalls() == []
 
 
 @pytest.mark.parametrize("later", [False, True])

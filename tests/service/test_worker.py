@@ -3,6 +3,8 @@
 import json
 import os
 import socket
+import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -383,6 +385,28 @@ def test_an_event_that_is_too_long() -> None:
     """It is cut, so that its line is no longer than a line may be."""
     [event] = events_of(lambda log: log.info("{text}", text="x" * LONGEST_LINE))
     assert len(pack_event(event)["log"]["text"]) == 1 << 16
+
+
+def test_a_long_line() -> None:
+    """It is put together once, however many pieces it comes in: else it would take the square of its length."""
+    lines, piece = Lines(), b"x" * 1000
+    called = Counter[str]()
+
+    def count(frame: Any, event: str, argument: Any) -> None:
+        if event == "c_call" and argument.__name__ in ("join", "split"):
+            called[argument.__name__] += 1
+
+    found = []
+    sys.setprofile(count)
+    try:
+        for _ in range(1000):
+            found += lines.feed(piece)
+        found += lines.feed(b"\nrest")
+    finally:
+        sys.setprofile(None)
+    assert found == [piece * 1000]
+    assert called == {"split": 1001, "join": 1}
+    assert lines.feed(b"\n\n") == [b"rest", b""]
 
 
 def test_lines() -> None:

@@ -25,9 +25,14 @@ class HeldRoot:
     closed: bool = field(init=False, default=False)
     _working: int = field(init=False, default=0)
 
-    def in_thread(self, function: object, *arguments: object) -> "Deferred[object]":
-        """What ``function(*arguments)`` returns, called where it may block."""
-        work = self.run_blocking(function, *arguments)
+    def in_thread(
+        self, function: object, *arguments: object, run_blocking: RunBlocking | None = None
+    ) -> "Deferred[object]":
+        """What ``function(*arguments)`` returns, called where it may block.
+
+        :param run_blocking: calls it instead of the usual one.
+        """
+        work = (run_blocking or self.run_blocking)(function, *arguments)
         self._working += 1
         return work.addBoth(self._worked)
 

@@ -76,8 +76,14 @@ def inquire(daemon: RunningDaemon, client: str, name: str | None) -> Inquiry:
     configuration, why = _configuration(daemon)
     looked_up = None
     if name is not None:
+        uploaded = case.last is not None and case.last.direction == Direction.WRITE
         if configuration is None:
             looked_up = LookedUp(None, (why,))
+        elif uploaded:
+            # To try it would write by settings of whoever answers, with the rights of whoever asks.
+            looked_up = LookedUp(
+                None, (f"of an upload, ask: tftpd-tw map {quoted(name)} --client {client} --write",)
+            )
         else:
             looked_up = _look_up(configuration, case, whole, name)
     around = Circumstances(
@@ -152,12 +158,10 @@ def _structured(file: ConfigFile) -> Configuration:
 
 
 def _look_up(configuration: Configuration, case: Case, whole: Case, name: str) -> LookedUp:
-    uploaded = case.last is not None and case.last.direction == Direction.WRITE
-    direction = Direction.WRITE if uploaded else Direction.READ
     names = {key: whole.told(key).replace(":", "-") for key in ("mac", "interface")}
     told = {key: value.encode() for key, value in names.items() if value}
     try:
-        found = look_up(configuration, direction, os.fsencode(name), case.client, told)
+        found = look_up(configuration, Direction.READ, os.fsencode(name), case.client, told)
     except OpenError as error:
         return LookedUp(None, (error.text,))
     return LookedUp(found.served, tuple(fit(line, 2048) for line in found.lines))

@@ -335,7 +335,8 @@ class Monitoring:
     recent_transfers: types.Recent = setting(
         types.Recent(1000),
         "Records of transfers and refused requests that are kept in memory, for the page and the commands. Each"
-        " takes about two kilobytes.",
+        " takes some kilobytes. If nobody looks, they are gathered every ten seconds, the last thousand of each"
+        " worker's.",
         restart=True,
     )
     on_transfer: tuple[TransferHook, ...] = setting(

@@ -15,6 +15,7 @@ left; a second signal waits for neither that nor threads. A reload (:mod:`~tftpd
 what serves new requests, and no transfer that is in progress.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -132,7 +133,11 @@ def make_service(
         secret, private = read_secret(monitoring.secret_file), is_private(monitoring.http)
         sampling = SamplingService(reactor, tftp)
         sampling.setServiceParent(tree)
-        suggester = Suggester(reactor, lambda: tftp.folders)
+
+        def run_blocking(function: Callable[..., Any], *arguments: Any) -> "Deferred[Any]":
+            return run_apart(reactor, partial(function, *arguments))
+
+        suggester = Suggester(reactor, lambda: tftp.folders, run_blocking)
         shown = Shown(tftp, sampling.history, lambda: status(tftp, reloader, crew), suggester)
         site = make_site(
             TransferCollector(tftp),

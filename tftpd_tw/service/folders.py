@@ -14,7 +14,6 @@ open. Workers open it through the descriptor that the daemon has passed to them,
 import grp
 import pwd
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain
 from typing import Any, cast
 
 from twisted.internet.defer import Deferred, gatherResults, succeed
@@ -98,7 +97,7 @@ class Folders:
         usages: Usages | None = None,
     ) -> None:
         self._configuration = configuration
-        self.run_blocking = run_blocking
+        self._run_blocking = run_blocking
         self._paths = paths
         self._identify = identify or Neighbours(run_blocking).identify
         self._interface_name = interface_name
@@ -124,13 +123,13 @@ class Folders:
         taking = [one for one in self._directories.values() if one.uploads is not UploadPolicy.DENY]
         return gatherResults([one.clean() for one in taking]).addCallback(sum) if taking else succeed(0)
 
-    def files(self) -> "Deferred[list[str]]":
-        """The paths of the files of all folders, escaped; looked up in threads."""
-        looking = [
-            cast("Deferred[list[str]]", one.held.in_thread(files_beneath, one.held.root))
-            for one in self._directories.values()
-        ]
-        return gatherResults(looking).addCallback(lambda found: list(chain.from_iterable(found)))
+    async def files(self, run_blocking: RunBlocking) -> list[str]:
+        """The paths of the files of all folders, escaped; looked up where ``run_blocking`` calls functions."""
+        found: list[str] = []
+        for one in list(self._directories.values()):
+            looking = one.held.in_thread(files_beneath, one.held.root, run_blocking=run_blocking)
+            found += cast(list[str], await looking)
+        return found
 
     def add_figures(self, totals: Totals) -> None:
         """Add what is known of the files that are shared."""
@@ -187,7 +186,7 @@ class Folders:
             directory = DirectoryBackend(
                 self._paths.get(base, base),
                 shown=base,
-                run_blocking=self.run_blocking,
+                run_blocking=self._run_blocking,
                 uploads=filesystem.uploads if base in self._taking else UploadPolicy.DENY,
                 max_upload=filesystem.max_file_size,
                 storing=self._storing,

@@ -31,15 +31,19 @@ def missing_programs(configuration: Configuration) -> Iterator[tuple[Path, str]]
                 yield path, f"{program} is not executable"
 
 
+def host_of(url: str) -> str:
+    """Its scheme and host; what else there is of it may be secret."""
+    scheme, _, host, *_ = re.split("[/?]", url)
+    return f"{scheme}//{host}"
+
+
 def _hook(number: int, setting: TransferHook) -> Hook:
     action: Action
     if setting.url is None:
         what: str = setting.command[0]
         action = Command(setting.command)
     else:
-        # What else there is of the address may be secret.
-        scheme, _, host, *_ = re.split("[/?]", setting.url)
-        what = f"{scheme}//{host}"
+        what = host_of(setting.url)
         action = Post(setting.url, setting.timeout + MORE_PATIENCE)
     return Hook(
         f"monitoring.on_transfer[{number}] ({what})",

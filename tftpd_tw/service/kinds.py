@@ -197,7 +197,7 @@ KINDS: Mapping[Any, Kind] = {
     types.Owner: Kind("a name or number", _owner, text=True),
     types.Versions: number("a number", 1, 1000),
     types.Connections: number("a number", 1, 1_000_000),
-    types.Recent: number("records", 1, 1_000_000),
+    types.Recent: number("records", 1, 100_000),
     types.Share: real("a part", 0.01, 1),
     types.Answers: number("packets", 3, 100_000),
     types.AnswerRate: real("packets per second", 0.1, 100_000),

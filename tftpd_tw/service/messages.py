@@ -22,7 +22,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from attrs import define, frozen
+from attrs import define, field, frozen
 from cattrs.preconf.json import make_converter
 from twisted.logger import LogEvent, LogLevel
 
@@ -160,11 +160,20 @@ def unpack_event(packed: Message, worker: int) -> LogEvent:
 class Lines:
     """Whole lines out of pieces."""
 
-    _rest: bytes = b""
+    _pieces: list[bytes] = field(init=False, factory=list)
+    _length: int = field(init=False, default=0)
 
     def feed(self, data: bytes) -> list[bytes]:
         """The lines that ``data`` completes, without their ends."""
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        if len(self._rest) > LONGEST_LINE:
-            self._rest = b""
+        first, *others = data.split(b"\n")
+        self._pieces.append(first)
+        self._length += len(first)
+        if not others:
+            if self._length > LONGEST_LINE:
+                self._pieces, self._length = [], 0
+            return []
+        *lines, rest = others
+        # Joined once, and not with each piece: a long line comes in a thousand of them.
+        lines.insert(0, b"".join(self._pieces))
+        self._pieces, self._length = [rest], len(rest)
         return lines

@@ -5,8 +5,13 @@ import platform
 from importlib.metadata import version
 from typing import Any
 
+from attrs import evolve
+
 from tftpd_tw.service.config_document import effective
+from tftpd_tw.service.configuration import Configuration
+from tftpd_tw.service.hooks import host_of
 from tftpd_tw.service.reloading import Reloader
+from tftpd_tw.service.value_types import WebAddress
 from tftpd_tw.telemetry.prometheus import Crew
 from tftpd_tw.web.shown import Serving
 
@@ -26,5 +31,14 @@ def status(serving: Serving, reloader: Reloader, crew: Crew | None) -> dict[str,
         "workers": crew
         and {"serving": crew.serving, "unresponsive": crew.unresponsive, "replaced": crew.restarts},
         "reload": {"successful": reloader.successful, "at": reloader.at},
-        "settings": effective(reloader.configuration),
+        "settings": effective(without_secrets(reloader.configuration)),
     }
+
+
+def without_secrets(configuration: Configuration) -> Configuration:
+    """What everybody may see who may see the page: of hooks, no more than where they go."""
+    hooks = tuple(
+        evolve(hook, url=hook.url and WebAddress(host_of(hook.url)), command=hook.command[:1])
+        for hook in configuration.monitoring.on_transfer
+    )
+    return evolve(configuration, monitoring=evolve(configuration.monitoring, on_transfer=hooks))

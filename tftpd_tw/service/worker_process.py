@@ -188,9 +188,9 @@ class WorkerProcess(ProcessProtocol):
         """It is gone, and all that it has written was read."""
         self.close()
         self.ready = False
+        self._board.forget(self.number)
         self._figures.answered()
         self._view.answered()
-        self._board.forget(self.number)
         while self._changes:
             self._changed("")
         self._on_ended(self, _how(reason.value))

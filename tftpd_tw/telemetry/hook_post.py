@@ -21,6 +21,9 @@ from tftpd_tw import __version__
 from tftpd_tw.protocol.text import escaped
 from tftpd_tw.telemetry.hook_queue import HookError, Record
 
+PORTS = {"http": 80, "https": 443}
+"""By scheme, where an address names none."""
+
 MOST_READ = 1 << 16
 """Bytes of an answer. A server that sends more finds the connection closed."""
 
@@ -59,7 +62,8 @@ class PostRun:
         :raises HookError: the server cannot be reached, or its answer has another status than 200 to 299
         """
         parts = urlsplit(self._post.url)
-        host, port, patience = parts.hostname or "", parts.port, self._post.patience
+        # Without a port http.client would look for one in the host, and find one in an IPv6 address.
+        host, port, patience = parts.hostname or "", parts.port or PORTS[parts.scheme], self._post.patience
         connection = (
             HTTPSConnection(host, port, timeout=patience, context=trusted())
             if parts.scheme == "https"

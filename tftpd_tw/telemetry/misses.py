@@ -13,8 +13,8 @@ from attrs import define, field
 CAPACITY = 1000
 """Names that are kept; the one that was not asked for longest goes first."""
 
-CLIENTS = 1000
-"""Clients of one name that are told apart."""
+CLIENTS = 50
+"""Clients of one name that are told apart; there may be more."""
 
 
 @define

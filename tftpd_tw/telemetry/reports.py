@@ -1,7 +1,7 @@
 """What is told of finished transfers, and of requests that came to nothing: to the log, to the page, to hooks.
 
 Not everything is. What one client can bring about again and again is told once a minute, with the number of times
-since: a request that gets no answer, a transfer whose client never answers, and a file that is not there.
+since: a request that gets no answer, a transfer whose client never answers, and the same name that is refused.
 
 A report says who the client is on the wire, which only the kernel knows. It is asked in a thread, for all reports
 at once that have come meanwhile, and no more than twenty times a second.
@@ -18,16 +18,18 @@ from zope.interface import implementer
 from tftpd_tw.interfaces import ITransfer, ITransferObserver, Outcome, Request, TransferRecord
 from tftpd_tw.net.neighbours import NOBODY, Neighbour
 from tftpd_tw.policy.notices import Notices
-from tftpd_tw.protocol.errors import FileNotFound
 
 GAP = 0.05
 """Seconds between two questions to the kernel."""
 
-MOST_WAITING = 1000
+MOST_WAITING = 200
 """Reports that wait for it; then they are told without what it knows."""
 
-MOST_MISSES = 2000
-"""Missing files that are told in a minute. A rack asks for some hundred while it boots."""
+PATIENCE = 1.0
+"""Seconds after which they are told so too."""
+
+MOST_REFUSED = 2000
+"""Refused requests that are told in a minute. A rack asks for some hundred missing files while it boots."""
 
 
 @frozen
@@ -61,7 +63,7 @@ class Reports:
     _now: Callable[[], float] = time
     _ignored: Notices = field(init=False, factory=Notices)
     _unanswered: Notices = field(init=False, factory=Notices)
-    _misses: Notices = field(init=False, factory=lambda: Notices(MOST_MISSES))
+    _refused: Notices = field(init=False, factory=lambda: Notices(MOST_REFUSED))
     _asked: list[Report] = field(init=False, factory=list)
     """Those whose clients the kernel is being asked for."""
     _waiting: list[Report] = field(init=False, factory=list)
@@ -79,12 +81,12 @@ class Reports:
             self._add(record, 0)
 
     def request_refused(self, record: TransferRecord) -> None:
-        """Tell it; of whom nobody answers one a minute, and of a file that is missing one for each client."""
-        request = record.request
-        if record.outcome is Outcome.IGNORED:
-            self._add(record, self._ignored.due(request.client.host, self._clock.seconds()))
-        elif record.reason == FileNotFound.reason:
-            self._add(record, self._misses.due((request.client.host, request.name), self._clock.seconds()))
+        """Tell it; of whom nobody answers one a minute, and of the same refusal one for each client."""
+        request, now = record.request, self._clock.seconds()
+        if record.outcome is Outcome.REFUSED:
+            self._add(record, self._refused.due((request.client.host, request.name, record.reason), now))
+        elif record.outcome is Outcome.IGNORED:
+            self._add(record, self._ignored.due(request.client.host, now))
         else:
             self._add(record, 0)
 
@@ -98,9 +100,9 @@ class Reports:
         """Tell now what waits."""
         reports = self._asked + self._waiting
         self._asked, self._waiting = [], []
-        if self._call is not None:
+        if self._call is not None and self._call.active():
             self._call.cancel()
-            self._call = None
+        self._call = None
         self._tell(reports)
 
     def _add(self, record: TransferRecord, more: int | None) -> None:
@@ -129,14 +131,19 @@ class Reports:
         self._call = None
         self._next = self._clock.seconds() + GAP
         self._asked, self._waiting = asked, _ = self._waiting, []
+        # One who configures the network may keep the kernel from answering.
+        self._call = self._clock.callLater(PATIENCE, self.flush)
         self._identify([report.record.request for report in asked]).addCallback(self._identified, asked)
 
     def _identified(self, neighbours: list[Neighbour], asked: list[Report]) -> None:
         if asked is not self._asked:
             return  # told already
         self._asked = []
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
         self._tell([evolve(report, neighbour=who) for report, who in zip(asked, neighbours, strict=True)])
-        if self._waiting and self._call is None:
+        if self._waiting:
             self._ask_soon()
 
     def _tell(self, reports: Sequence[Report]) -> None:

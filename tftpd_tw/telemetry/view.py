@@ -15,6 +15,9 @@ from tftpd_tw.telemetry.json_lines import iso_time
 from tftpd_tw.telemetry.report_fields import lasting_fields, progress_fields, report_fields
 from tftpd_tw.telemetry.reports import Report
 
+MOST_AT_ONCE = 1000
+"""Reports that one look brings, the last of those that are new: they are put together while transfers wait."""
+
 
 class View:
     """What is in progress, and the last ``capacity`` reports. It is to be told of each of these."""
@@ -35,10 +38,10 @@ class View:
         """Values for JSON.
 
         :param seen: the ``count`` of the last look; 0 for the first one
-        :returns: ``active``, transfers in progress, each with a number as ``id``; ``ended``, reports that have
-            come since, the oldest first; ``count``, reports in all
+        :returns: ``active``, transfers in progress, each with a number as ``id``; ``ended``, the last reports that
+            have come since, the oldest first; ``count``, reports in all
         """
-        now, new = self._clock.seconds(), min(self._count - seen, len(self._reports))
+        now, new = self._clock.seconds(), min(self._count - seen, len(self._reports), MOST_AT_ONCE)
         active, known = self._accounting.active, self._lasting
         # Of a thousand transfers that takes 10 ms, and would each second, were it not kept.
         self._lasting = {transfer: known.get(transfer) or lasting_fields(transfer) for transfer in active}

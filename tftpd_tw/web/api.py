@@ -10,10 +10,14 @@ from twisted.web.http import Request
 from twisted.web.resource import Resource
 
 from tftpd_tw.interfaces import Outcome
+from tftpd_tw.protocol.errors import FileNotFound
 from tftpd_tw.telemetry.history import INTERVAL
 from tftpd_tw.telemetry.reasons import MEANINGS
 from tftpd_tw.web.resources import Folder, JSONPage
 from tftpd_tw.web.shown import SCHEMA, Shown
+
+RECORDS = 1000
+"""Transfers that have ended that are shown, unless more are asked for."""
 
 MISSES = 50
 """Names that are shown of those that are missing, unless more are asked for."""
@@ -29,18 +33,21 @@ def make_api(shown: Shown) -> Resource:
             "schema": SCHEMA,
             "time": time(),
             "active": list(filter(chosen, board.active)),
-            "ended": list(filter(chosen, board.ended))[: _number(request, b"last")],
+            "ended": list(filter(chosen, board.ended))[: _number(request, b"last", RECORDS)],
         }
 
     def misses(request: Request) -> "Deferred[dict[str, Any]]":
         most = _number(request, b"last", MISSES) or 0
         ranked = serving.board.misses.ranked(most, _clients(request))
 
+        missing = [miss["name"] for miss in ranked if miss["reason"] == FileNotFound.reason]
+
         def answer(suggestions: list[list[str]]) -> dict[str, Any]:
-            found = [{**miss, "suggestions": names} for miss, names in zip(ranked, suggestions, strict=True)]
+            known = dict(zip(missing, suggestions, strict=True))
+            found = [{**miss, "suggestions": known.get(miss["name"], [])} for miss in ranked]
             return {"schema": SCHEMA, "time": time(), "misses": found}
 
-        return shown.suggest([miss["name"] for miss in ranked]).addCallback(answer)
+        return shown.suggest(missing).addCallback(answer)
 
     def history(_: Request) -> dict[str, Any]:
         return {"schema": SCHEMA, "time": time(), "interval": INTERVAL, **shown.history.columns()}

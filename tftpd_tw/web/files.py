@@ -40,7 +40,6 @@ def _page(content: bytes, kind: str) -> Page:
     def render(request: Request) -> bytes:
         request.setHeader("content-type", kind)
         request.setHeader("content-security-policy", POLICY)
-        request.setHeader("x-content-type-options", "nosniff")
         request.setHeader("referrer-policy", "no-referrer")
         request.setHeader("cache-control", "no-cache")
         return content

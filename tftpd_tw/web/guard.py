@@ -3,7 +3,8 @@
 Whoever has the secret may, as a bearer token or as the password of any user. Without a secret everybody may who
 can reach the port, and so it has to be on the loopback interface, and has to be asked by its own name: a page of
 somebody else's, in a browser on this host, can make a name of its own lead here (DNS rebinding), but not
-`localhost`.
+`localhost`. A proxy on this host would open the pages to whoever reaches that, so what comes by one is refused
+too.
 """
 
 import base64
@@ -52,6 +53,8 @@ def _shows(request: Request, secret: bytes) -> bool:
 
 
 def _by_own_name(request: Request) -> bool:
+    if request.getHeader(b"x-forwarded-for") is not None or request.getHeader(b"forwarded") is not None:
+        return False
     host = (request.getHeader(b"host") or b"").decode("latin-1").lower()
     name = host.rpartition("]")[0].removeprefix("[") if host.startswith("[") else host.partition(":")[0]
     if name in ("", "localhost") or name.endswith(".localhost"):
@@ -74,7 +77,7 @@ def _ask(request: Request) -> bytes:
 
 def _refuse(request: Request) -> bytes:
     request.setResponseCode(FORBIDDEN)
-    return _text(request, "Ask for this by an address or as localhost.")
+    return _text(request, "Without a secret, ask for this by an address or as localhost, and not by a proxy.")
 
 
 def _text(request: Request, text: str) -> bytes:

@@ -40,6 +40,7 @@ class Page(Resource):
         def answer(body: bytes) -> None:
             if not gone:
                 request.setHeader("content-length", str(len(body)))
+                request.setHeader("x-content-type-options", "nosniff")
                 request.write(body)
                 request.finish()
 
