@@ -422,7 +422,7 @@ ERRNOS = [errno.ECONNREFUSED, errno.ENOBUFS, errno.EHOSTUNREACH, errno.ENETDOWN,
 
 @pytest.mark.parametrize("number", ERRNOS, ids=errno.errorcode.get)
 def test_the_port_outlives_errors(number):
-    """With transfers on it as without (K5, F25)."""
+    """With transfers on it as without; and what has come is read first (K5, F25)."""
     with closing(PollReactor("reactor")) as reactor:
         handler, session = Handler(), Handler()
         port = shared(reactor, handler)
@@ -430,11 +430,11 @@ def test_the_port_outlives_errors(number):
         nothing = BlockingIOError()
         port._socket.script = [
             OSError(number, "x"),  # of the read,
-            nothing,  # and no more in the error queue
             (b"\0\4\0\1", [], 0, ("127.0.0.1", 1)),
             (b"\0\1", [], 0, ("127.0.0.1", 1)),
+            nothing,  # to read,
+            nothing,  # and no more in the error queue
         ]
-        port.doRead()
         port.doRead()
         assert session.packets == [(b"\0\4\0\1", ("127.0.0.1", 1))]
         assert len(handler.requests) == 1

@@ -285,7 +285,6 @@ def test_request_port_outlives_errors(reactor, number):
     sock = FailingSocket(OSError(number, "x"), (b"\0\1", [], 0, ("127.0.0.1", 1024)))
     request_socket = RequestSocket(sock, reactor, handler)
     request_socket.doRead()
-    assert handler.requests == []
     request_socket.doRead()
     assert len(handler.requests) == 1
     assert request_socket in reactor.readers
@@ -576,6 +575,26 @@ def test_pending_icmp_found_by_a_send(reactor, host, closes):
             break
     assert handler.gone[0] == raw
     assert (session_socket.fileno() < 0) == closes
+
+
+@pytest.mark.parametrize("closes", [False, True])
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_what_was_said_before_an_icmp_message(reactor, host, closes):
+    """A client that gives up says so and is gone: its ERROR counts, though the kernel tells of the closed port
+    first (F12).
+    """
+    handler = Handler(closes)
+    with plain_socket(host) as client:
+        peer = client.getsockname()
+        session = handler.socket = reactor.engine.open_session(Address(host, 0), Address(host, peer[1]), handler)
+        client.sendto(b"\0\5\0\0enough\0", (host, session.address.port))
+    session.send([[b"\0\3\0\1" + b"x" * 512]], peer[:2] if host == "127.0.0.1" else peer)
+    reactor.run_until(lambda: handler.packets)
+    assert [datagram for datagram, _ in handler.packets] == [b"\0\5\0\0enough\0"]
+    if not closes:
+        reactor.run_until(lambda: handler.gone)
+        session.close()
+    assert handler.gone == ([] if closes else [peer])
 
 
 @both_families

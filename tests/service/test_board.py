@@ -19,7 +19,7 @@ def watched() -> tuple[MemoryNetwork, View]:
     network = MemoryNetwork()
     accounting = Accounting(network.clock)
     view = View(network.clock, accounting, 3)
-    observers = [accounting, Reports(network.clock, [view], now=lambda: 1790000000.25)]
+    observers = [accounting, Reports(network.clock, [view], on_refused=view.refused, now=lambda: 1790000000.25)]
     network.serve(MemoryBackend({b"file": b"x" * 1000}, writable=True), observers=observers)
     return network, view
 
@@ -86,6 +86,7 @@ def seen(count: int, *ended: str, active: tuple[tuple[int, float], ...] = ()) ->
         "active": [{"id": number, "seconds": seconds} for number, seconds in active],
         "ended": [{"time": time, "outcome": "completed"} for time in ended],
         "count": count,
+        "missed": [],
     }
 
 
@@ -127,3 +128,17 @@ def test_one_process(watched: tuple[MemoryNetwork, View]) -> None:
         board.look(view)
     [report] = board.ended
     assert (report["name"], report["worker"], report["outcome"]) == ("file", None, "completed")
+
+
+def test_every_refused_request_is_counted(watched: tuple[MemoryNetwork, View]) -> None:
+    """Though the same one is told once a minute."""
+    network, view = watched
+    peer, board = network.host("192.0.2.100").raw(), Board(4)
+    for _ in range(5):
+        peer.ask(b"\0\1none\0octet\0")
+    board.look(view)
+    peer.ask(b"\0\1none\0octet\0")
+    board.look(view)
+    [miss] = board.misses.ranked(10)
+    assert (miss["name"], miss["count"], miss["clients"]) == ("none", 6, 1)
+    assert len(board.ended) == 1

@@ -1,6 +1,6 @@
 """The last hour, in samples; and the names that are missing, in order."""
 
-from typing import Any
+import json
 
 import pytest
 
@@ -61,29 +61,32 @@ def test_two_looks_at_once() -> None:
     assert history.columns()["at"] == []
 
 
-def miss(name: str, client: str = "192.0.2.1", time: str = "1", reason: str = "not-found", more: int = 0) -> Any:
-    """Some fields of the report of a refused request."""
-    return {
-        "direction": "read",
-        "name": name,
-        "client": client,
-        "time": time,
-        "reason": reason,
-        "more": more,
-    }
+def miss(
+    misses: Misses,
+    name: str,
+    client: str = "192.0.2.1",
+    time: str = "1",
+    reason: str = "not-found",
+    count: int = 1,
+) -> None:
+    """Count requests for it."""
+    misses.add("read", name, reason, count, [client], time)
+
+
+def counted() -> Misses:
+    """Some."""
+    misses = Misses()
+    miss(misses, "a")
+    miss(misses, "b", count=6)
+    miss(misses, "a", "192.0.2.2", "2")
+    miss(misses, "a", "192.0.2.1", "3")
+    miss(misses, "a", reason="access-violation")
+    return misses
 
 
 def test_misses_are_counted() -> None:
-    """By name and reason, with those that were not told; the most frequent first."""
-    misses = Misses()
-    for each in (
-        miss("a"),
-        miss("b", more=5),
-        miss("a", "192.0.2.2", "2"),
-        miss("a", "192.0.2.1", "3"),
-        miss("a", reason="access-violation"),
-    ):
-        misses.add(each)
+    """By name and reason; the most frequent first."""
+    misses = counted()
     first, second, third = misses.ranked(10)
     assert (first["name"], first["count"], first["clients"]) == ("b", 6, 1)
     assert second == {
@@ -97,21 +100,32 @@ def test_misses_are_counted() -> None:
     }
     assert (third["name"], third["reason"], third["count"]) == ("a", "access-violation", 1)
     assert misses.ranked(1) == [first]
+    assert misses.ranked(10, {"192.0.2.2"}) == [second]
+
+
+def test_misses_are_counted_elsewhere() -> None:
+    """What is taken from one place, as a message, comes to the same in another, and is not taken twice."""
+    expected, misses, other = counted().ranked(10), counted(), Misses()
+    for each in json.loads(json.dumps(misses.take())):
+        other.add(*each)
+    assert other.ranked(10) == expected
+    assert misses.take() == []
+    assert misses.ranked(10) == []
 
 
 def test_misses_are_bounded() -> None:
     """The name that was not asked for longest is forgotten, and no name has endless clients."""
     misses = Misses()
     for number in range(CAPACITY):
-        misses.add(miss(str(number)))
-    misses.add(miss("0"))
-    misses.add(miss("one more"))
+        miss(misses, str(number))
+    miss(misses, "0")
+    miss(misses, "one more")
     names = {each["name"] for each in misses.ranked(2 * CAPACITY)}
     assert len(names) == CAPACITY
     assert "1" not in names
     assert {"0", "2", "one more"} <= names
     for number in range(2 * CLIENTS):
-        misses.add(miss("0", f"client {number}"))
+        miss(misses, "0", f"client {number}")
     assert misses.ranked(1)[0]["clients"] == CLIENTS
 
 

@@ -61,7 +61,7 @@ class Watching:
         view = View(network.clock, accounting, 10)
         network.serve(
             MemoryBackend({b"file": b"x" * 1000}),
-            observers=[accounting, Reports(network.clock, [view])],
+            observers=[accounting, Reports(network.clock, [view], on_refused=view.refused)],
         )
         board = Board(10)
         serving = SimpleNamespace(

@@ -70,7 +70,6 @@ def test_transfers(serving: FakeServing) -> None:
         ({"outcome": "failed"}, [], ["e3"]),
         ({"outcome": ["failed", "refused"], "last": "1"}, [], ["e3"]),
         ({"client": "192.0.2.7", "outcome": "refused"}, [], ["e2"]),
-        ({"other": "1"}, ["a2", "a1"], ["e3", "e2", "e1"]),
     ],
 )
 def test_some_transfers(serving: FakeServing, arguments: Any, active: list[str], ended: list[str]) -> None:
@@ -89,6 +88,14 @@ OUTCOMES = "outcome: expected one of completed, failed, refused, size-probe, una
         ("transfers", {"last": "\xff"}, "last: expected a number, got 'ÿ'"),
         ("misses", {"last": "x"}, "last: expected a number, got 'x'"),
         ("transfers", {"outcome": "lost"}, OUTCOMES),
+        ("transfers", {"last": ""}, "last: expected a number, got ''"),
+        (
+            "transfers",
+            {"outcomes": "failed"},
+            "'outcomes' is no parameter of this page; it knows client, last, name, outcome",
+        ),
+        ("misses", {"name": "x"}, "'name' is no parameter of this page; it knows client, last"),
+        ("history", {"last": "1"}, "'last' is no parameter of this page; it knows none"),
     ],
 )
 def test_mistakes(serving: FakeServing, path: str, arguments: Any, error: str) -> None:
@@ -169,4 +176,4 @@ def test_nothing_else() -> None:
     api = make_api(shown(FakeServing()))
     assert ask(api, "secrets").responseCode == 404
     assert ask(api, "").responseCode == 404
-    assert view() == {"count": 0, "ended": [], "active": []}
+    assert view() == {"count": 0, "ended": [], "active": [], "missed": []}

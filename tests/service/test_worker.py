@@ -185,7 +185,7 @@ class WorkerCase(TestCase):
         [report] = ended
         assert (report["name"], report["outcome"], report["interface"]) == ("file", "completed", "lo")
         self.worker.dataReceived(ask_view(1))
-        assert self.said() == [{"view": {"active": [], "ended": [], "count": 1}}]
+        assert self.said() == [{"view": {"active": [], "ended": [], "count": 1, "missed": []}}]
         self.worker.dataReceived(ASK_FIGURES)
         assert set(self.said()[0]) == {"figures"}
         self.worker.end()
@@ -312,17 +312,22 @@ class WorkerCase(TestCase):
         assert message["log"]["text"] == "3 times"
 
     def test_a_daemon_that_does_not_read(self) -> None:
-        """What cannot be written is counted, not kept: transfers go on and memory does not grow."""
+        """Some lines wait until it does, in their order; those beyond are counted: memory does not grow."""
+        self.patch(worker, "MOST_HELD", 3)
         log = Logger(observer=self.worker, namespace="a.b")
         self.patch(worker, "log", log)
         assert self.pipe.producer is self.worker
         self.worker.pauseProducing()
-        for _ in range(5):
-            log.info("lost")
+        for number in range(5):
+            log.info("line {number}", number=number)
         assert self.said() == []
         self.worker.resumeProducing()
-        [message] = self.said()
-        assert message["log"]["text"] == "5 log lines were lost while the daemon did not read them"
+        assert [message["log"]["text"] for message in self.said()] == [
+            "line 0",
+            "line 1",
+            "line 2",
+            "2 log lines were lost while the daemon did not read them",
+        ]
         log.info("not lost")
         assert len(self.said()) == 1
         self.worker.resumeProducing()

@@ -107,7 +107,7 @@ def test_the_dead_keep_their_figures(start: Start, reactor: Reactor) -> None:
 def seen(count: int, *names: str, active: int = 0) -> dict[str, Any]:
     """What a worker says of its transfers."""
     ended = [{"name": name, "time": name, "outcome": "completed"} for name in names]
-    return {"count": count, "ended": ended, "active": [{"id": 7, "seconds": 1.0}] * active}
+    return {"count": count, "missed": [], "ended": ended, "active": [{"id": 7, "seconds": 1.0}] * active}
 
 
 def test_transfers_are_put_together(start: Start, reactor: Reactor) -> None:

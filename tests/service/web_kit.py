@@ -79,8 +79,13 @@ def shown(serving: FakeServing, suggest: Suggest = no_suggestions) -> Shown:
 
 
 def view(count: int = 0, ended: Any = (), active: Any = ()) -> dict[str, Any]:
-    """What a process says of its transfers."""
-    return {"count": count, "ended": list(ended), "active": list(active)}
+    """What a process says of its transfers; those that were refused were so as often as they say."""
+    missed = [
+        (each["direction"], each["name"], each["reason"], 1 + each["more"], [each["client"]], each["time"])
+        for each in ended
+        if each["outcome"] == "refused"
+    ]
+    return {"count": count, "ended": list(ended), "active": list(active), "missed": missed}
 
 
 def ask(

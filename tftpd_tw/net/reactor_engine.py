@@ -140,9 +140,19 @@ class SessionSocket(WatchedSocket, BurstSender):
         self._watcher.addWriter(self)
 
     def read_errors(self) -> None:
-        """Tell the handler what ICMP messages said."""
-        for peer in unreachable_peers(self._socket):
-            self._handler.unreachable(peer)
+        """Tell the handler what ICMP messages said, after what has come: a client that gives up sends an ERROR,
+        and is not there for what is on its way to it.
+        """
+        peers = unreachable_peers(self._socket)
+        if not peers:
+            return
+        for sender, datagrams in self._read_batches(PACKETS_PER_TURN):
+            for datagram in datagrams:
+                if self._socket.fileno() >= 0:
+                    self._handler.datagramReceived(datagram, sender)
+        for peer in peers:
+            if self._socket.fileno() >= 0:
+                self._handler.unreachable(peer)
 
     def close(self) -> None:
         """Free the port."""

@@ -99,9 +99,10 @@ class RequestSocket(WatchedSocket):
                 except BlockingIOError:
                     break
                 except OSError:
-                    # It concerns one packet, and the request port stays open whatever it is.
+                    # It concerns one packet, and the request port stays open whatever it is. What has come counts
+                    # first: a client that gives up sends an ERROR, and is not there for what is on its way to it.
                     failed = True
-                    break
+                    continue
                 local, broadcast, interface = arrival(tuple(control), self.address)
                 session = None
                 if sessions and datagram[:2] not in _REQUESTS and (on_it := sessions.get(raw)) is not None:

@@ -46,7 +46,7 @@ class Opcode(enum.IntEnum):
     OACK = 6
 
 
-class Mode(enum.Enum):
+class Mode(bytes, enum.Enum):
     """The transfer modes that are served; ``mail`` is refused (RFC 1123 section 4.2.2.1)."""
 
     OCTET = b"octet"

@@ -15,13 +15,13 @@ left; a second signal waits for neither that nor threads. A reload (:mod:`~tftpd
 what serves new requests, and no transfer that is in progress.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 from prometheus_client.registry import Collector
-from twisted.application.service import MultiService
-from twisted.internet.defer import Deferred
+from twisted.application.service import MultiService, Service
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.logger import Logger
 
 from tftpd_tw.service.apart import run_apart
@@ -69,15 +69,22 @@ class Daemon(MultiService):
             raise
 
     def stopService(self) -> "Deferred[Any]":
-        """Stop everything; fires when that is done."""
+        """Stop everything; fires when that is done. The HTTP port comes last: while transfers finish, somebody may
+        want to know.
+        """
         self._signals.stopping = True
+        Service.stopService(self)
+
+        def stop(services: Sequence[Service]) -> "Deferred[Any]":
+            return DeferredList([maybeDeferred(service.stopService) for service in reversed(services)])
 
         def stopped(result: Any) -> Any:
             self._signals.restore()
             return result
 
-        stopping: Deferred[Any] = super().stopService()
-        return stopping.addBoth(stopped)
+        last = [service for service in self if service.name == HttpService.name]
+        stopping = stop([service for service in self if service not in last])
+        return stopping.addCallback(lambda _: stop(last)).addBoth(stopped)
 
     def _reload(self) -> None:
         log.info("SIGHUP: reading the settings again")

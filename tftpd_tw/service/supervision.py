@@ -190,7 +190,7 @@ class WorkersService(Service):
     @property
     def healthy(self) -> bool:
         """Whether any worker serves."""
-        return self.serving > 0
+        return bool(self.running) and self.serving > 0
 
     @property
     def folders(self) -> Folders:

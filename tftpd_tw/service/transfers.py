@@ -64,7 +64,7 @@ class Transfers:
         self._hooks = Hooks(reactor, partial(in_own_thread, reactor, name="tftpd-hook"), worker)
         self._hooks.use(make_hooks(configuration.monitoring.on_transfer))
         listeners = (TransferLog(), self.view, self._hooks)
-        self._reports = Reports(reactor, listeners, Neighbours(run_blocking).find)
+        self._reports = Reports(reactor, listeners, Neighbours(run_blocking).find, self.view.refused)
         self._observers = (accounting, self._reports)
         ports = configuration.network.port_range.ports
         self._engine = ENGINES[configuration.performance.engine](reactor, ports)

@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import sys
+from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -44,7 +45,10 @@ from tftpd_tw.service.transfers import Transfers
 from tftpd_tw.telemetry.accounting import Accounting
 from tftpd_tw.telemetry.families import DROPPED
 
-log = Logger()
+log = Logger("tftpd_tw.service.worker")
+
+MOST_HELD = 10_000
+"""Lines of the log that are kept while the daemon does not read, as when it is late for a moment."""
 
 
 @implementer(ILogObserver)
@@ -67,6 +71,7 @@ class Worker(LineOnlyReceiver):
         self._finished = False
         self._connected = False
         self._paused = False
+        self._held: deque[Message] = deque()
         self._lost = 0
         self._lines = LogLines()
         self.status = 0
@@ -112,19 +117,23 @@ class Worker(LineOnlyReceiver):
         """The daemon's log is the log."""
         if not self._lines.wants(event):
             return
-        if self._paused:
-            self._lost += 1
-        else:
+        if not self._paused:
             self._send(pack_event(event, with_report=self._lines.are_json))
+        elif len(self._held) < MOST_HELD:
+            self._held.append(pack_event(event, with_report=self._lines.are_json))
+        else:
+            self._lost += 1
 
     def pauseProducing(self) -> None:  # noqa: N802 - Twisted's
-        """The daemon does not read. Transfers matter more than the log of them."""
+        """The daemon does not read. So many lines wait for it; transfers matter more than the rest of the log."""
         self._paused = True
 
     def resumeProducing(self) -> None:  # noqa: N802 - Twisted's
         """It does again."""
         self._paused = False
-        if lost := self._lost:
+        while self._held and not self._paused:
+            self._send(self._held.popleft())
+        if not self._paused and (lost := self._lost):
             self._lost = 0
             log.warn("{count} log lines were lost while the daemon did not read them", count=lost)
 

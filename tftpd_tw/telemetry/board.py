@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 
-from tftpd_tw.interfaces import Outcome
 from tftpd_tw.telemetry.misses import Misses
 from tftpd_tw.telemetry.view import View
 
@@ -44,8 +43,8 @@ class Board:
         for report in view["ended"]:
             self.count += 1
             self._ended.append({"number": self.count, **report, "worker": worker})
-            if report["outcome"] == Outcome.REFUSED:
-                self.misses.add(report)
+        for missed in view["missed"]:
+            self.misses.add(*missed)
 
     def look(self, view: View) -> None:
         """Be up to date, where there is one process."""

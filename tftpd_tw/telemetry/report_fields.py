@@ -52,7 +52,7 @@ def _of_request(request: Request) -> dict[str, Any]:
         "local": request.local.host,
         "direction": request.direction.value,
         "name": escaped(request.name),
-        "mode": request.mode.value.decode(),
+        "mode": request.mode.decode(),
         "asked": {escaped(name.lower()): escaped(value) for name, value in request.options},
     }
 

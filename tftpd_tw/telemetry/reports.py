@@ -60,6 +60,8 @@ class Reports:
     _listeners: Sequence[Tell]
     _identify: Identify | None = None
     """None: clients are known by their addresses only."""
+    _on_refused: Callable[[TransferRecord], object] = lambda record: None
+    """Called with each refused request, also with those that are not told."""
     _now: Callable[[], float] = time
     _ignored: Notices = field(init=False, factory=Notices)
     _unanswered: Notices = field(init=False, factory=Notices)
@@ -84,6 +86,7 @@ class Reports:
         """Tell it; of whom nobody answers one a minute, and of the same refusal one for each client."""
         request, now = record.request, self._clock.seconds()
         if record.outcome is Outcome.REFUSED:
+            self._on_refused(record)
             self._add(record, self._refused.due((request.client.host, request.name, record.reason), now))
         elif record.outcome is Outcome.IGNORED:
             self._add(record, self._ignored.due(request.client.host, now))

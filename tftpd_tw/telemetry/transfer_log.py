@@ -45,7 +45,7 @@ def _text(report: Report) -> str:
     request, agreed, source, mac = record.request, record.agreed, record.source, report.neighbour.mac
     text = (
         f"{request.direction} {record.outcome} reason={escaped(record.reason.encode())} client={request.client}"
-        f' local={request.local.host} name="{escaped(request.name)}" mode={request.mode.value.decode()}'
+        f' local={request.local.host} name="{escaped(request.name)}" mode={request.mode.decode()}'
         f" asked={_options(request.options)} agreed={_options(agreed.options) if agreed else '-'}"
         f" bytes={record.byte_count} seconds={record.seconds:.3f} retransmits={record.retransmits}"
     )

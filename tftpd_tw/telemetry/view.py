@@ -4,14 +4,18 @@ Nothing is made of them before somebody looks. Whoever looks again says how much
 """
 
 from collections import deque
+from collections.abc import Callable
 from itertools import islice
+from time import time
 from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
 
-from tftpd_tw.interfaces import ITransfer
+from tftpd_tw.interfaces import ITransfer, TransferRecord
+from tftpd_tw.protocol.text import escaped
 from tftpd_tw.telemetry.accounting import Accounting
 from tftpd_tw.telemetry.json_lines import iso_time
+from tftpd_tw.telemetry.misses import Misses
 from tftpd_tw.telemetry.report_fields import lasting_fields, progress_fields, report_fields
 from tftpd_tw.telemetry.reports import Report
 
@@ -20,13 +24,17 @@ MOST_AT_ONCE = 1000
 
 
 class View:
-    """What is in progress, and the last ``capacity`` reports. It is to be told of each of these."""
+    """What is in progress, what was refused, the last ``capacity`` reports; it has to be told of these."""
 
-    def __init__(self, clock: IReactorTime, accounting: Accounting, capacity: int) -> None:
+    def __init__(
+        self, clock: IReactorTime, accounting: Accounting, capacity: int, now: Callable[[], float] = time
+    ) -> None:
         self._clock = clock
+        self._now = now
         self._accounting = accounting
         self._reports: deque[Report] = deque(maxlen=capacity)
         self._count = 0
+        self._missed = Misses()
         self._lasting: dict[ITransfer, dict[str, Any]] = {}
 
     def __call__(self, report: Report) -> None:
@@ -34,12 +42,19 @@ class View:
         self._reports.append(report)
         self._count += 1
 
+    def refused(self, record: TransferRecord) -> None:
+        """Count a refused request, also one that is not told."""
+        request, now = record.request, iso_time(self._now())
+        name, reason = escaped(request.name), escaped(record.reason.encode())
+        self._missed.add(request.direction.value, name, reason, 1, [request.client.host], now)
+
     def since(self, seen: int) -> dict[str, Any]:
         """Values for JSON.
 
         :param seen: the ``count`` of the last look; 0 for the first one
         :returns: ``active``, transfers in progress, each with a number as ``id``; ``ended``, the last reports that
-            have come since, the oldest first; ``count``, reports in all
+            have come since, the oldest first; ``count``, reports in all; ``missed``, what was refused since the
+            last look, for :meth:`Misses.add <tftpd_tw.telemetry.misses.Misses.add>`
         """
         now, new = self._clock.seconds(), min(self._count - seen, len(self._reports), MOST_AT_ONCE)
         active, known = self._accounting.active, self._lasting
@@ -55,4 +70,5 @@ class View:
                 for report in islice(self._reports, len(self._reports) - new, None)
             ],
             "count": self._count,
+            "missed": self._missed.take(),
         }

@@ -56,8 +56,8 @@ def make_api(shown: Shown) -> Resource:
         return {"schema": SCHEMA, "time": time(), **shown.status()}
 
     api = Folder()
-    api.putChild(b"transfers", JSONPage(transfers, serving.look))
-    api.putChild(b"misses", JSONPage(misses, serving.look))
+    api.putChild(b"transfers", JSONPage(transfers, serving.look, {"client", "name", "outcome", "last"}))
+    api.putChild(b"misses", JSONPage(misses, serving.look, {"client", "last"}))
     api.putChild(b"history", JSONPage(history))
     api.putChild(b"status", JSONPage(status, serving.refresh))
     api.putChild(b"reasons", JSONPage(lambda _: [asdict(meaning) for meaning in MEANINGS]))
@@ -96,9 +96,10 @@ def _number(request: Request, name: bytes, default: int | None = None) -> int | 
 
     :raises ValueError: it is no number
     """
-    [text] = (request.args or {}).get(name, [b""])[-1:]
-    if not text:
+    given = (request.args or {}).get(name)
+    if given is None:
         return default
+    text = given[-1]
     if not text.isdigit():
         raise ValueError(f"{name.decode()}: expected a number, got {text.decode('latin-1')!r}")
     return int(text)

@@ -1,7 +1,8 @@
 """What the pages of the HTTP port have in common."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Set
+from itertools import repeat
 from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
@@ -51,12 +52,22 @@ class Page(Resource):
 
 class JSONPage(Page):
     """The value that ``make`` gives for a request, as JSON; a ValueError that it raises is what is wrong with the
-    request, in words.
+    request, in words. So is a parameter that is none of ``parameters``.
     """
 
     def __init__(
-        self, make: Callable[[Request], "Any | Deferred[Any]"], refresh: Refresh = nothing_to_fetch
+        self,
+        make: Callable[[Request], "Any | Deferred[Any]"],
+        refresh: Refresh = nothing_to_fetch,
+        parameters: Set[str] = frozenset(),
     ) -> None:
+        def checked(request: Request) -> "Any | Deferred[Any]":
+            for name in map(bytes.decode, request.args or {}, repeat("latin-1")):
+                if name not in parameters:
+                    known = f"it knows {', '.join(sorted(parameters))}" if parameters else "it knows none"
+                    raise ValueError(f"{name!r} is no parameter of this page; {known}")
+            return make(request)
+
         def render(request: Request) -> "Deferred[bytes]":
             def wrong(failure: Failure) -> dict[str, str]:
                 failure.trap(ValueError)
@@ -65,7 +76,7 @@ class JSONPage(Page):
 
             request.setHeader("content-type", "application/json")
             request.setHeader("cache-control", "no-store")
-            made = maybeDeferred(make, request).addErrback(wrong)
+            made = maybeDeferred(checked, request).addErrback(wrong)
             return made.addCallback(lambda value: json.dumps(value).encode() + b"\n")
 
         super().__init__(render, refresh)
@@ -77,6 +88,10 @@ class Folder(Resource):
     def getChild(self, path: bytes, request: Request) -> IResource:  # noqa: N802 - Twisted's
         """Twisted's own page for it is deprecated."""
         return notFound()
+
+    def render_GET(self, request: Request) -> Any:
+        """There is nothing at its own name either."""
+        return notFound().render(request)
 
 
 class QuietSite(Site):
