@@ -252,5 +252,7 @@ class ITransferObserver(Interface):
     def error_sent(code: int) -> None:
         """An ERROR packet with this code left."""
 
-    def datagram_dropped(why: str) -> None:
-        """Something arrived at the request port that is no request; ``why`` is one word of a fixed list."""
+    def datagram_dropped(why: str, sender: Address, detail: str) -> None:
+        """Something arrived at the request port that is no request; ``why`` is one word of a fixed list,
+        ``detail`` what is wrong with one that is malformed. Anybody can cause this at any rate.
+        """

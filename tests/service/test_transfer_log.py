@@ -123,9 +123,24 @@ def test_a_hostile_option_is_one_harmless_word(value: bytes, shown: str, peer: R
 
 def test_what_is_no_request_is_not_written(peer: RawPeer, written: Written) -> None:
     """Anybody can send anything at any rate (S037)."""
-    for datagram in (b"", b"\0\5\0\1no\0", b"\0\1broken", b"\xff" * 600):
+    for datagram in (b"", b"\0\5\0\1no\0", b"\0\4\0\1"):
         peer.ask(datagram)
     assert written() == []
+
+
+def test_a_malformed_request_is_a_line_a_minute(network: MemoryNetwork, peer: RawPeer, written: Written) -> None:
+    """Somebody wants to boot and cannot say so; he is told apart by his address (S037)."""
+    other = network.host("192.0.2.101").raw()
+    for asking in (peer, peer, other):
+        asking.ask(b"\0\1name\0ma\x1bil\0")
+    first, second = written()
+    assert first.startswith("request malformed client=192.0.2.100:")
+    assert second.startswith("request malformed client=192.0.2.101:")
+    assert r"ma\x1bil" in first.replace("\\\\", "\\")
+    assert first.isprintable()
+    network.clock.advance(60.0)
+    peer.ask(b"\0\1broken")
+    assert written()[2].endswith(" more=1")
 
 
 def test_ignored_requests_are_a_line_a_minute(written: Written) -> None:

@@ -20,6 +20,7 @@ from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
+from tftpd_tw.interfaces import Address
 from tftpd_tw.service import worker
 from tftpd_tw.service.configuration import Configuration, Filesystem, Network, Performance
 from tftpd_tw.service.messages import (
@@ -134,7 +135,7 @@ class WorkerCase(TestCase):
             self.setUp()
             self.begin(number)
             for why in ("broadcast", "malformed", "malformed"):
-                self.worker._accounting.datagram_dropped(why)
+                self.worker._accounting.datagram_dropped(why, Address("192.0.2.7", 2000), "")
             for _ in range(2):
                 assert (await self.figures()).values[families.DROPPED] == expected
             self.worker.end()

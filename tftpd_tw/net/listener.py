@@ -106,10 +106,10 @@ class Listener:
         """Something arrived at a request port, or at none that could be answered from."""
         server = self._server
         if len(datagram) < 2 or int.from_bytes(datagram[:2], "big") in _NEVER_ANSWERED or peer.port == 0:
-            server.tell("datagram_dropped", "not-a-request")
+            server.tell("datagram_dropped", "not-a-request", peer, "")
             return
         if broadcast and not self._answer_broadcasts:
-            server.tell("datagram_dropped", "broadcast")
+            server.tell("datagram_dropped", "broadcast", peer, "")
             return
         key = (peer, local)
         entry = self._latest.get(key)
@@ -122,7 +122,7 @@ class Listener:
         try:
             packet = decode(datagram)
         except IllegalOperation as error:
-            server.tell("datagram_dropped", "malformed")
+            server.tell("datagram_dropped", "malformed", peer, str(error))
             if not broadcast and self._may_complain(peer.host) and server.may_answer(peer.host):
                 server.refuse(error, local, peer, server.answers(port, local))
             return

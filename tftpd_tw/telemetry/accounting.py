@@ -11,7 +11,7 @@ from attrs import Factory, define, field
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
-from tftpd_tw.interfaces import ITransfer, ITransferObserver, Outcome, TransferRecord
+from tftpd_tw.interfaces import Address, ITransfer, ITransferObserver, Outcome, TransferRecord
 from tftpd_tw.protocol.errors import ErrorCode
 from tftpd_tw.protocol.events import Reason
 from tftpd_tw.telemetry import families
@@ -82,7 +82,7 @@ class Accounting:
         """The event loop came so much later than it should have."""
         self._ended.observe([(families.LOOP_LAG, seconds)])
 
-    def datagram_dropped(self, why: str) -> None:
+    def datagram_dropped(self, why: str, sender: Address, detail: str) -> None:
         """No request."""
         self._ended.count(families.DROPPED, why)
 

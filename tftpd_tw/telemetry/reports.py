@@ -13,11 +13,13 @@ from time import time
 from attrs import define, evolve, field, frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
 from zope.interface import implementer
 
-from tftpd_tw.interfaces import ITransfer, ITransferObserver, Outcome, Request, TransferRecord
+from tftpd_tw.interfaces import Address, ITransfer, ITransferObserver, Outcome, Request, TransferRecord
 from tftpd_tw.net.neighbours import NOBODY, Neighbour
 from tftpd_tw.policy.notices import Notices
+from tftpd_tw.protocol.text import escaped
 
 GAP = 0.05
 """Seconds between two questions to the kernel."""
@@ -27,6 +29,9 @@ MOST_WAITING = 200
 
 PATIENCE = 1.0
 """Seconds after which they are told so too."""
+
+MALFORMED = 'request malformed client={client} detail="{detail}" more={more}'
+"""``more``: how many of this client's were passed over since its last line."""
 
 MOST_REFUSED = 2000
 """Refused requests that are told in a minute. A rack asks for some hundred missing files while it boots."""
@@ -63,7 +68,9 @@ class Reports:
     _on_refused: Callable[[TransferRecord], object] = lambda record: None
     """Called with each refused request, also with those that are not told."""
     _now: Callable[[], float] = time
+    _log: Logger = Logger("tftpd_tw.transfers")
     _ignored: Notices = field(init=False, factory=Notices)
+    _malformed: Notices = field(init=False, factory=Notices)
     _unanswered: Notices = field(init=False, factory=Notices)
     _refused: Notices = field(init=False, factory=lambda: Notices(MOST_REFUSED))
     _asked: list[Report] = field(init=False, factory=list)
@@ -96,8 +103,15 @@ class Reports:
     def error_sent(self, code: int) -> None:
         """The record says it."""
 
-    def datagram_dropped(self, why: str) -> None:
-        """Counted, not told: anybody can send anything at any rate."""
+    def datagram_dropped(self, why: str, sender: Address, detail: str) -> None:
+        """A line in the log for what is nearly a request, one a minute for each client: somebody wants to boot.
+        The rest is counted and not told.
+        """
+        if not detail:
+            return
+        more = self._malformed.due(sender.host, self._clock.seconds())
+        if more is not None:
+            self._log.info(MALFORMED, client=str(sender), detail=escaped(detail.encode()), more=more)
 
     def flush(self) -> None:
         """Tell now what waits."""

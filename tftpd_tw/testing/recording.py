@@ -38,6 +38,6 @@ class RecordingObserver:
         """An ERROR packet left."""
         self.errors.append(code)
 
-    def datagram_dropped(self, why: str) -> None:
+    def datagram_dropped(self, why: str, sender: Address, detail: str) -> None:
         """No request."""
         self.dropped.append(why)
