@@ -75,6 +75,17 @@ def test_what_has_ended() -> None:
     assert ([told.name for told in found.ended], found.problem) == (["3", "2"], "")
 
 
+def test_those_of_several_workers() -> None:
+    """By the time when they ended, whoever told of them first."""
+
+    def at(second: int) -> Any:
+        return ended(name=f"{second}", time=f"2026-09-21T14:13:0{second}.000Z")
+
+    found = picture(frame(at(2), at(4), at(1)), frame(at(5), at(3)))
+    assert [told.name for told in found.ended] == ["5", "4", "3", "2", "1"]
+    assert [re.split("  +", line)[4] for line in list(lines(found))[4:]] == ["5", "4", "3", "2", "1"]
+
+
 def test_what_was_not_served_lately() -> None:
     """With those that were not told one by one; not what is an hour ago."""
     old = {"time": "2026-09-21T13:13:10.000Z"}

@@ -1,6 +1,5 @@
 """What ``tftpd-tw top`` shows, as values: made of one frame after the other."""
 
-from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
@@ -50,8 +49,8 @@ class Picture:
     active_count: int = 0
     unverified: int = 0
     opening: int = 0
-    ended: "deque[Told]" = field(factory=lambda: deque(maxlen=KEPT))
-    """The last one first."""
+    ended: list[Told] = field(factory=list)
+    """The last one first; each worker tells of its own, so that they do not come in the order of time."""
 
     def fail(self, problem: str) -> None:
         """There is no frame, and that is why."""
@@ -60,8 +59,7 @@ class Picture:
     def take(self, frame: Mapping[str, Any]) -> None:
         """Show ``frame``. The first one has what ended before it, the others what ended since the one before."""
         if not self.frames:
-            self.active, self.problem = [], ""
-            self.ended.clear()
+            self.active, self.ended, self.problem = [], [], ""
         before = {moving.told.id: moving.told.bytes for moving in self.active}
         now = number(frame.get("time")) or 0.0
         passed = now - self.time
@@ -75,7 +73,8 @@ class Picture:
         self.active_count = int(number(frame.get("active_count")) or len(self.active))
         self.unverified = int(number(frame.get("unverified")) or 0)
         self.opening = int(number(frame.get("opening")) or 0)
-        self.ended.extendleft(transfers(frame, "ended"))
+        told = [*reversed(transfers(frame, "ended")), *self.ended]
+        self.ended = sorted(told, key=lambda each: each.time or 0.0, reverse=True)[:KEPT]
 
     @property
     def failures(self) -> int:

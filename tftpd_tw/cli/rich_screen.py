@@ -71,7 +71,7 @@ def parts(picture: Picture, width: int, height: int) -> Iterator[RenderableType]
         if more := picture.active_count - active:
             yield Text(f"and {more} more", "dim")
     if ended:
-        shown = list(picture.ended)[:ended]
+        shown = picture.ended[:ended]
         yield Text()
         yield _table(COLUMNS, rows_of(shown, picture.time, width), width, _dress_ended(shown))
 

@@ -44,7 +44,7 @@ def lines(picture: Picture, width: int | None = None, height: int | None = None)
             yield f"and {more} more"
     if ended:
         yield ""
-        rows = rows_of(list(picture.ended)[:ended], picture.time, width)
+        rows = rows_of(picture.ended[:ended], picture.time, width)
         yield from lay_out(COLUMNS, rows, width).lines(rows)
 
 
