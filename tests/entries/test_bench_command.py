@@ -4,7 +4,10 @@ import json
 import re
 import resource
 import signal
+import socket
 import subprocess
+from array import array
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,9 @@ from running import ANY_PORT, IN_FOREGROUND, PATIENCE, Daemon, running, serving
 
 from tftpd_tw import cli
 from tftpd_tw.cli import bench
+from tftpd_tw.cli.load import Tally
+from tftpd_tw.net.client import SERVER_VANISHED
+from tftpd_tw.protocol.events import Reason
 
 SIZE = 50_000
 
@@ -157,6 +163,38 @@ def test_a_server_that_cannot_be_found(tmp_path: Path) -> None:
     done = tftpd_tw("bench", "nowhere.invalid", "file", cwd=tmp_path)
     assert (done.returncode, done.stdout, done.stderr.count(b"\n")) == (3, b"", 1)
     assert done.stderr.startswith(b"tftpd-tw bench: no address is known for 'nowhere.invalid'")
+
+
+def test_nobody_answers(tmp_path: Path) -> None:
+    """Status 3, whether nobody listens there, or whoever does says nothing until the time is over."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        server = f"127.0.0.1:{sock.getsockname()[1]}"
+        done = tftpd_tw("bench", server, "file", "--seconds", "0.2", "--clients", 2, "--json", cwd=tmp_path)
+        found = json.loads(done.stdout)
+        assert (done.returncode, found["cut_off"], found["failed"]) == (3, 2, 0)
+    done = tftpd_tw("bench", server, "file", "--clients", 3, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (3, b"")
+    assert done.stdout.decode().splitlines()[-1].startswith("3 failed: no answer from the server")
+
+
+SILENCE = {Reason.NO_ANSWER: 2, SERVER_VANISHED: 1}
+
+
+@pytest.mark.parametrize(
+    ("tally", "status"),
+    [
+        (Tally(failures=Counter(SILENCE)), 3),
+        (Tally(failures=Counter(SILENCE), responses=array("d", [0.1])), 3),
+        (Tally(failures=Counter(SILENCE), responses=array("d", [0.1]), cut_off=1), 1),
+        (Tally(failures=Counter(SILENCE), completed=1), 1),
+        (Tally(failures=Counter({**SILENCE, "error:1": 1})), 1),
+        (Tally(completed=1), 0),
+    ],
+)
+def test_statuses(tally: Tally, status: int) -> None:
+    """Silence is no answer if nobody got anything; else it is a failure among others."""
+    assert bench.exit_status(tally) == status
 
 
 def test_a_name_that_does_not_fit(tmp_path: Path) -> None:

@@ -9,8 +9,16 @@ from typing import Any
 from attrs import define, field
 
 from tftpd_tw.cli.client_options import Terms, add_host, add_options
-from tftpd_tw.cli.exit_statuses import FAILED, TRANSFERRED, WRONG_OPTIONS, CommandError, Interrupted
-from tftpd_tw.cli.load import Load, Plan
+from tftpd_tw.cli.exit_statuses import (
+    FAILED,
+    NO_ANSWER,
+    SILENT,
+    TRANSFERRED,
+    WRONG_OPTIONS,
+    CommandError,
+    Interrupted,
+)
+from tftpd_tw.cli.load import Load, Plan, Tally
 from tftpd_tw.cli.load_report import document, lines
 from tftpd_tw.cli.output import complain, readable, say
 from tftpd_tw.cli.running_client import RunningClient
@@ -34,7 +42,8 @@ def add_parser(commands: Any) -> None:
         description="Have many clients at once read a file and throw it away, again and again, and print how fast"
         " that was. The clients are one Python process, which may be the limit rather than the server: the line of"
         " its CPU tells. Ctrl-C ends it with what there is. The status is 0 if all transfers completed; 1 if some"
-        " failed; 2 if the options are wrong; 3 if there is no way to the server; 130 if Ctrl-C ends it.",
+        " failed; 2 if the options are wrong; 3 if there is no way to the server, or nothing but"
+        " silence from it; 130 if Ctrl-C ends it.",
     )
     add_host(parser)
     parser.add_argument("name", metavar="NAME", help="what the server calls the file")
@@ -104,7 +113,7 @@ class Bench:
         say(json.dumps(document(*told, interrupted is not None)) if in_json else "\n".join(lines(*told)))
         if interrupted is not None:
             return interrupted.exit_status
-        return FAILED if self.load.tally.failed else TRANSFERRED
+        return exit_status(self.load.tally)
 
     async def _measure(self, running: RunningClient) -> None:
         """Have the first address that answers busy."""
@@ -119,6 +128,14 @@ class Bench:
                 raise CommandError(WRONG_OPTIONS, str(error)) from None
             if not addresses or self.load.tally.completed or set(self.load.tally.failures) != {Reason.NO_ANSWER}:
                 return
+
+
+def exit_status(tally: Tally) -> int:
+    """What came of it all."""
+    going_on = tally.completed or (tally.cut_off and tally.responses)
+    if not going_on and tally.failures.keys() <= SILENT:
+        return NO_ANSWER
+    return FAILED if tally.failed else TRANSFERRED
 
 
 def _allow_descriptors(clients: int) -> None:

@@ -14,6 +14,7 @@ from tftpd_tw.cli.client_options import Terms
 from tftpd_tw.cli.exit_statuses import (
     FAILED,
     NO_ANSWER,
+    SILENT,
     TRANSFERRED,
     WRONG_OPTIONS,
     CommandError,
@@ -24,7 +25,7 @@ from tftpd_tw.cli.progress import Position
 from tftpd_tw.cli.running_client import RunningClient
 from tftpd_tw.cli.servers import addresses_of
 from tftpd_tw.interfaces import Address, Direction, IReader, IWriter, RunBlocking
-from tftpd_tw.net.client import SERVER_VANISHED, Transfer, TransferFailed, Transferred
+from tftpd_tw.net.client import Transfer, TransferFailed, Transferred
 from tftpd_tw.protocol.errors import TFTPError
 from tftpd_tw.protocol.events import Reason
 from tftpd_tw.protocol.timing import RetransmitTimer
@@ -94,12 +95,13 @@ class Exchange:
         here = error.ended.error
         if here is not None and is_local(here):
             return local_error(here, self.direction, self.file)
-        silent = error.reason in (Reason.NO_ANSWER, SERVER_VANISHED)
         line = f"{self.server}: {error}"
         if error.reason == Reason.NO_ANSWER and not error.ended.unreachable:
             line += f" within {RetransmitTimer(self.terms.patience).give_up:g} seconds"
         what_to_do = advice(error, self.direction)
-        return CommandError(NO_ANSWER if silent else FAILED, f"{line}; {what_to_do}" if what_to_do else line)
+        return CommandError(
+            NO_ANSWER if error.reason in SILENT else FAILED, f"{line}; {what_to_do}" if what_to_do else line
+        )
 
 
 def perform(
