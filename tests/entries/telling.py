@@ -44,7 +44,12 @@ def ended(**fields: Any) -> dict[str, Any]:
 def refused(name: str, reason: str = "not-found", **fields: Any) -> dict[str, Any]:
     """A request that none came of."""
     nothing = {"agreed": None, "size": None, "backend": None, "served": None, "bytes": 0, "blocks": 0, "rate": 0}
-    why = {"outcome": "refused", "reason": reason, "detail": f"{name}: no", "seconds": 0.001}
+    why = {
+        "outcome": "refused",
+        "reason": reason,
+        "detail": f"{name}: No such file or directory",
+        "seconds": 0.001,
+    }
     return ended(**{"name": name, **nothing, **why, **fields})
 
 

@@ -20,7 +20,7 @@ from tftpd_tw.cli.client_case import Case, suggestions
 from tftpd_tw.cli.explanations import quoted
 from tftpd_tw.cli.remarks import remarks
 from tftpd_tw.cli.told import Told
-from tftpd_tw.telemetry.reasons import MEANINGS
+from tftpd_tw.telemetry.reasons import MEANINGS, UPLOADS
 
 CLIENT = "192.0.2.7"
 
@@ -115,11 +115,33 @@ def test_every_reason(meaning: Any, explain: Explain) -> None:
     number, text = explain(transfers(request))
     assert number == 1
     assert f"failed: {meaning.reason}. {meaning.meaning}" in text
-    assert ("(and this)" in text) == (meaning.reason != "not-found")
+    assert "(and this)" in text
     assert meaning.advice.partition("`tftpd-tw map")[0] in text
     assert "NAME" not in text
     assert "MAP" not in text
     assert "CLIENT" not in text
+
+
+@pytest.mark.parametrize("meaning", UPLOADS, ids=lambda meaning: meaning.reason)
+def test_uploads(meaning: Any, explain: Explain) -> None:
+    """They are told what holds of them, and why; no other name is meant, and they search for none."""
+    request = refused("no/such/x", meaning.reason, direction="write")
+    mine = {"direction": "write", "name": "no/such/x", "suggestions": ["such/x"]}
+    pages = {
+        **transfers(ended(name="no/such/y"), ended(name="no/such/z", direction="write"), request),
+        "/api/misses": (200, json.dumps({"schema": 1, "misses": [mine]})),
+    }
+    _, text = explain(pages)
+    assert f"refused: {meaning.reason}. {meaning.meaning} (no/such/x: No such file or directory)" in text
+    assert meaning.advice.partition("`tftpd-tw map")[0] in text
+    assert "Did you mean" not in text
+    assert "from the same folder" not in text
+
+
+def test_a_file_that_is_looked_for_in_vain(explain: Explain) -> None:
+    """The detail is told where it says more than that."""
+    request = refused("x", detail="the client's mac is not known")
+    assert "There is no file of that name. (the client's mac is not known)" in explain(transfers(request))[1]
 
 
 def test_a_reason_that_is_not_known(explain: Explain) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import tftpd_tw
+from tftpd_tw.interfaces import Direction
 from tftpd_tw.net.outcomes import GAVE_WAY
 from tftpd_tw.policy.access import Restrictions
 from tftpd_tw.protocol.errors import TFTPError
@@ -17,7 +18,7 @@ from tftpd_tw.protocol.events import Reason
 from tftpd_tw.service.config_reader import dotted
 from tftpd_tw.service.configuration import Configuration
 from tftpd_tw.service.setting import settings
-from tftpd_tw.telemetry.reasons import MEANINGS, meaning_of
+from tftpd_tw.telemetry.reasons import MEANINGS, UPLOADS, Meaning, meaning_of
 
 PACKAGE = Path(tftpd_tw.__file__).parent
 
@@ -103,6 +104,14 @@ def test_the_part_before_the_colon(reason: str, found: str) -> None:
     assert meaning.reason == found
 
 
+@pytest.mark.parametrize("meaning", UPLOADS, ids=lambda meaning: meaning.reason)
+def test_uploads(meaning: Meaning) -> None:
+    """Some reasons mean something else of a write."""
+    assert meaning_of(meaning.reason, Direction.WRITE) is meaning
+    assert meaning_of(meaning.reason) in MEANINGS
+    assert meaning_of("completed", Direction.WRITE) is meaning_of("completed")
+
+
 @pytest.mark.parametrize("reason", ["", ":", "x", "not-found ", ":not-found"])
 def test_unknown_reasons(reason: str) -> None:
     """They mean nothing."""
@@ -111,7 +120,7 @@ def test_unknown_reasons(reason: str) -> None:
 
 def test_the_settings_that_are_named() -> None:
     """There are such."""
-    text = "\n".join(f"{meaning.meaning} {meaning.advice}" for meaning in MEANINGS)
+    text = "\n".join(f"{meaning.meaning} {meaning.advice}" for meaning in (*MEANINGS, *UPLOADS))
     sections = {each.path[0] for each in settings(Configuration)}
     named = set(re.findall(rf"\b((?:{'|'.join(sections)})\.\w+)", text))
     assert len(named) > 15
@@ -120,7 +129,7 @@ def test_the_settings_that_are_named() -> None:
 
 def test_sentences() -> None:
     """Each text is one, or several."""
-    for meaning in MEANINGS:
+    for meaning in (*MEANINGS, *UPLOADS):
         for text in (meaning.meaning, meaning.advice):
             assert re.fullmatch(r"[A-Z].*\.", text)
             assert "  " not in text

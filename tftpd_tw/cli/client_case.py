@@ -8,7 +8,7 @@ from attrs import field, frozen
 
 from tftpd_tw.cli.asking import fit
 from tftpd_tw.cli.told import PROPER_ENDS, Told, transfers
-from tftpd_tw.interfaces import Outcome
+from tftpd_tw.interfaces import Direction, Outcome
 from tftpd_tw.protocol.errors import FileNotFound
 from tftpd_tw.telemetry.report_fields import PATH_LENGTH
 
@@ -105,13 +105,18 @@ class Case:
         Boot loaders try one name after the other until there is a file.
         """
         folder, missed = dirname(asked.name), asked.last.time
-        if asked.last.reason != FileNotFound.reason or not folder or missed is None:
+        if asked.last.reason != FileNotFound.reason or asked.direction == Direction.WRITE:
+            return None
+        if not folder or missed is None:
             return None
         return next(
             (
                 other
                 for other in self.asked
-                if other.served and dirname(other.name) == folder and (other.last.time or missed) >= missed
+                if other.served
+                and other.direction == asked.direction
+                and dirname(other.name) == folder
+                and (other.last.time or missed) >= missed
             ),
             None,
         )

@@ -3,6 +3,8 @@
 What reasons mean is in one table for all who tell it; which command goes with them is here.
 """
 
+import errno
+import os
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 
@@ -10,13 +12,16 @@ from attrs import frozen
 
 from tftpd_tw.cli.client_case import Asked, Case, was_served
 from tftpd_tw.cli.remarks import remarks
-from tftpd_tw.protocol.errors import FileNotFound
+from tftpd_tw.interfaces import Direction
 from tftpd_tw.telemetry.reasons import meaning_of
 
 _GENERIC = "`tftpd-tw map NAME --client IP`"
 """As the table of reasons names it."""
 
 _UNKNOWN = "This command does not know that reason: the daemon is of another version."
+
+_MISSING = os.strerror(errno.ENOENT)
+"""The detail of most files that are missing ends so; to a read that says no more than the reason does."""
 
 _MAP, _DOCTOR, _TOP, _ONE_PORT = "MAP", "tftpd-tw doctor", "tftpd-tw top", "ONE PORT"
 
@@ -77,10 +82,11 @@ class Explanation:
 def explain(asked: Asked, case: Case, around: Circumstances) -> Explanation:
     """What there is to say of one name."""
     last, said = asked.last, [*remarks(asked.last), *_history(asked)]
-    known = meaning_of(last.reason)
+    known = meaning_of(last.reason, asked.direction)
     if asked.served or known is None:
         meaning = known.meaning if known is not None else _UNKNOWN if last.reason else ""
         return Explanation(asked, meaning, last.detail, "", (), tuple(said), ())
+    reading = asked.direction != Direction.WRITE
     commands, advice = _commands(asked, around), known.advice
     if found := case.found_after(asked):
         advice = (
@@ -90,10 +96,9 @@ def explain(asked: Asked, case: Case, around: Circumstances) -> Explanation:
     return Explanation(
         asked,
         known.meaning,
-        # That of a missing file says no more than its name.
-        "" if last.reason in (FileNotFound.reason, last.detail) else last.detail,
+        "" if last.detail == last.reason or (reading and last.detail.endswith(_MISSING)) else last.detail,
         advice.replace(_GENERIC, "the command below" if commands else "what follows"),
-        tuple(around.suggestions.get((asked.direction, asked.name), ())),
+        tuple(around.suggestions.get((asked.direction, asked.name), ())) if reading else (),
         tuple(said),
         commands,
     )

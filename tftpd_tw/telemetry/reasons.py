@@ -6,6 +6,8 @@ table has the words, and some of the pairs of which more is known than of their 
 
 from attrs import frozen
 
+from tftpd_tw.interfaces import Direction
+
 
 @frozen
 class Meaning:
@@ -285,9 +287,30 @@ MEANINGS: tuple[Meaning, ...] = (
 )
 """All reasons that the daemon gives, in records and in ``tftp_datagrams_dropped_total``."""
 
+UPLOADS: tuple[Meaning, ...] = (
+    Meaning(
+        "not-found",
+        "The upload has no place: its folder does not exist, or uploads only replace files and there is none of"
+        " that name.",
+        "Make the folder, since uploads make none; with filesystem.uploads `existing` make the file too. For where"
+        " it would go, see `tftpd-tw map NAME --client IP`.",
+    ),
+    Meaning(
+        "denied",
+        "The client may not write here; the detail says why.",
+        "See filesystem.uploads, and let the daemon's user write into the folder. Names with `..`, folders,"
+        " devices, and links that lead out of the folder are always refused.",
+    ),
+)
+"""What is to be said of uploads instead."""
+
+_OF_UPLOADS = {meaning.reason: meaning for meaning in UPLOADS}
+
 _BY_REASON = {meaning.reason: meaning for meaning in MEANINGS}
 
 
-def meaning_of(reason: str) -> Meaning | None:
+def meaning_of(reason: str, direction: str = Direction.READ) -> Meaning | None:
     """What is known of ``reason``, or else of the part of it before the colon; None if it is none of ours."""
+    if direction == Direction.WRITE and reason in _OF_UPLOADS:
+        return _OF_UPLOADS[reason]
     return _BY_REASON.get(reason) or _BY_REASON.get(reason.partition(":")[0])
