@@ -258,8 +258,24 @@ def test_what_is_said_of_it() -> None:
     assert rows[-1] == ("blksize 1468 windowsize 64", "10.5 MB/s", "7 packets were sent again")
     best = told(MEASURED, "best")
     assert best.figure == "blksize 1468, windowsize 16"
-    assert best.remedies[0] == "tftpd-tw serve --block-size 1468 --window-size 16"
+    assert best.remedies[0] == "tftpd-tw get --block-size 1468 --window-size 16 192.0.2.1:69 'a b'"
     assert best.remedies[1].endswith("-r 'a b' -l file 192.0.2.1 69")
+    assert len(best.remedies) == 2
+
+
+def test_larger_windows_that_do_harm() -> None:
+    """They are kept from this client, by its profile, and from nobody else."""
+    slower = Probed(SERVER, b"x", 1500, ANSWERED, (done(1468, 4, 9 << 20), done(1468, 16, 2 << 20, 50)))
+    profile = told(slower, "best").remedies[-1]
+    assert profile.startswith("clients.profiles: [{name: small-windows, clients: [CLIENT-IP], window_size: 4}]")
+    assert not any("serve" in remedy for remedy in told(slower, "best").remedies)
+
+
+def test_what_says_nothing_of_windows() -> None:
+    """Losses among blocks that travel in fragments, or of another size: no client is kept to less for these."""
+    for best in (done(65464, 1, 90 << 20), done(1468, 4, 90 << 20)):
+        lossy = Probed(SERVER, b"x", 65535, ANSWERED, (best, done(65464, 16, 2 << 20, 50)))
+        assert len(told(lossy, "best").remedies) == 2
 
 
 @pytest.mark.parametrize(

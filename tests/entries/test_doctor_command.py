@@ -199,7 +199,7 @@ def test_a_probe_with_a_file(daemon: Daemon, run: Run) -> None:
     done = daemon.metric('tftp_transfers_total{direction="read",outcome="completed"}') - before
     assert done == len(probe["downloads"]) + 1
     status, text = run("--probe", f"127.0.0.1:{daemon.port}", "--name", "file")
-    assert "> tftpd-tw serve --block-size " in text
+    assert "> tftpd-tw get --block-size " in text
 
 
 def test_a_probe_of_nobody(daemon: Daemon, run: Run) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from tftpd_tw.diagnosis.download import Downloaded
 from tftpd_tw.diagnosis.findings import FAIL, OK, WARN, Finding
-from tftpd_tw.diagnosis.probe import NO_FILE, Probed
+from tftpd_tw.diagnosis.probe import ETHERNET_BLOCK, NEARLY, NO_FILE, Probed
 from tftpd_tw.interfaces import Address
 from tftpd_tw.service.units import duration, size
 
@@ -91,6 +91,24 @@ def _looks(server: Address) -> tuple[str, ...]:
     return f"ping {server.host}", f"ss -lun 'sport = :{server.port}'"
 
 
+def _quoted(server: Address) -> str:
+    return shlex.quote(str(server))
+
+
+def _profile(probed: Probed, best: Downloaded) -> Iterator[str]:
+    """What keeps a client that asks for more to that, where more does harm; others need their windows.
+
+    What windows of fragmented blocks do says nothing of others, which the client may ask for as well.
+    """
+    larger = [one for one in probed.downloads if one.blksize == best.blksize and one.windowsize > best.windowsize]
+    harm = any(one.retransmits and one.rate < NEARLY * best.rate for one in larger)
+    if harm and best.blksize <= ETHERNET_BLOCK:
+        yield (
+            "clients.profiles: [{name: small-windows, clients: [CLIENT-IP],"
+            f" window_size: {best.windowsize}}}]    (of tftpd-tw there)"
+        )
+
+
 def _best(probed: Probed, best: Downloaded) -> Finding:
     server, name = probed.server, shlex.quote(os.fsdecode(probed.name))
     reason = ""
@@ -102,8 +120,9 @@ def _best(probed: Probed, best: Downloaded) -> Finding:
         f"blksize {best.blksize}, windowsize {best.windowsize}",
         reason,
         (
-            f"tftpd-tw serve --block-size {best.blksize} --window-size {best.windowsize}",
+            f"tftpd-tw get --block-size {best.blksize} --window-size {best.windowsize} {_quoted(server)} {name}",
             f"atftp --get --option 'blksize {best.blksize}' --option 'windowsize {best.windowsize}'"
             f" -r {name} -l file {server.host} {server.port}",
+            *_profile(probed, best),
         ),
     )
