@@ -98,7 +98,7 @@ def test_stopping(engine: str, tmp_path: Path) -> None:
         client.sendto(request(1, b"file"), server)
         assert client.recvfrom(1000) == (data(1, content(1300)[:512]), server)
         daemon.stop()
-        daemon.wait_for_line("stopping: 1 transfers")
+        daemon.wait_for_line("stopping: 1 transfer has")
         late.sendto(request(1, b"file"), server)
         for number in (1, 2):
             client.sendto(ack(number), server)

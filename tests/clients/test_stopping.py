@@ -85,7 +85,7 @@ def test_an_upload_that_is_finished_meanwhile(daemon: Daemon) -> None:
         writer.sendto(request(2, b"new"), ("127.0.0.1", daemon.port))
         _, peer = writer.recvfrom(1024)
         daemon.stop()
-        daemon.wait_for_line("stopping: 1 transfers have 10 seconds")
+        daemon.wait_for_line("stopping: 1 transfer has 10 seconds")
         began = monotonic()
         writer.sendto(data(1, b"all"), peer)
         assert writer.recv(1024) == ack(1)
@@ -101,7 +101,7 @@ def test_a_second_signal(second: int, daemon: Daemon) -> None:
         reader.sendto(request(1, b"file"), ("127.0.0.1", daemon.port))
         assert reader.recv(1024) == data(1, BLOCK)
         daemon.stop()
-        daemon.wait_for_line("stopping: 1 transfers have 10 seconds")
+        daemon.wait_for_line("stopping: 1 transfer has 10 seconds")
         began = monotonic()
         daemon.process.send_signal(second)
         while (packet := reader.recv(1024)) == data(1, BLOCK):
@@ -150,7 +150,7 @@ def test_a_second_signal_while_a_disk_hangs(engine: str, workers: int, tmp_path:
         writer.sendto(request(2, b"new"), ("127.0.0.1", daemon.port))
         assert soon(lambda: daemon.output.count("a thread hangs") == 2), daemon.output
         daemon.stop()
-        daemon.wait_for_line("stopping: 1 transfers")
+        daemon.wait_for_line("stopping: 1 transfer has")
         daemon.stop()
         assert daemon.wait() == -15
         assert writer.recv(1024) == b"\0\5\0\0Server is stopping\0"

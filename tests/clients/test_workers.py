@@ -240,7 +240,7 @@ def test_stopping(daemon: Daemon, everybody: bool) -> None:
                 for pid in workers(daemon).values():
                     os.kill(pid, signal.SIGTERM)
             for number in (1, 2):
-                daemon.wait_for_line(rf"worker {number}\] stopping: \d+ transfers have 10 seconds")
+                daemon.wait_for_line(rf"worker {number}\] stopping: \d+ transfers? (has|have) 10 seconds")
             # Each process has closed its sockets when it has heard; the daemon may be the last to do so.
             assert soon(lambda: refused(daemon.port))
             for client in clients.values():
@@ -259,7 +259,7 @@ def test_a_second_signal(daemon: Daemon) -> None:
         clients = one_of_each(stack, daemon)
         daemon.stop()
         for number in (1, 2):
-            daemon.wait_for_line(rf"worker {number}\] stopping: \d+ transfers have 10 seconds")
+            daemon.wait_for_line(rf"worker {number}\] stopping: \d+ transfers? (has|have) 10 seconds")
         began = monotonic()
         daemon.stop()
         for client in clients.values():

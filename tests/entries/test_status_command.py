@@ -56,6 +56,13 @@ def test_daemons_that_are_not(health: tuple[int, str], text: str, problem: str, 
     assert document["problems"][0].startswith(problem)
 
 
+def test_one_is_no_more_than_one(status: Status) -> None:
+    """Of workers and of transfers."""
+    text = page(crew=Crew(serving=1)).replace("tftp_connections_active 0.0", "tftp_connections_active 1.0")
+    with answering({"/healthz": WELL, "/metrics": (200, text)}) as address:
+        assert "; 1 worker serves; 1 active transfer; settings " in status("--http", address)[1]
+
+
 def test_json(status: Status) -> None:
     """All that is known, with workers if there are some."""
     with answering({"/healthz": WELL, "/metrics": (200, page(crew=Crew()))}) as address:

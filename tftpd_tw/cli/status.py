@@ -80,11 +80,15 @@ class Status:
         return (
             f"tftpd-tw {self.version} at {self.address} is {state}.\n"
             f"Up since {moment(self.up_since)} ({duration(time.time() - self.up_since)});"
-            f" {f'{crew.serving} workers serve' if crew else 'serves' if self.serving else 'does not serve'};"
-            f" {self.active} active transfers;"
+            f" {_serving(crew) if crew else 'serves' if self.serving else 'does not serve'};"
+            f" {self.active} active transfer{'s' * (self.active != 1)};"
             f" settings {'taken' if self.reload_succeeded else 'last refused'} {moment(self.reload_at)}"
             f"{f'; workers replaced so far: {crew.replaced}' if crew and crew.replaced else ''}."
         )
+
+
+def _serving(crew: Workers) -> str:
+    return "1 worker serves" if crew.serving == 1 else f"{crew.serving} workers serve"
 
 
 def run(options: argparse.Namespace, _: list[str]) -> int:

@@ -153,7 +153,8 @@ class Transfers:
         draining = self._listener.drain(seconds)
         if self.active:
             # Said when the ports are closed, since that is what it says.
-            log.info("stopping: {count} transfers have {seconds:g} seconds", count=self.active, seconds=seconds)
+            have = "transfer has" if self.active == 1 else "transfers have"
+            log.info(f"stopping: {{count}} {have} {{seconds:g}} seconds", count=self.active, seconds=seconds)
 
         def drained(_: object) -> "Deferred[Any]":
             self._lag.stop()
