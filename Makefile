@@ -10,12 +10,13 @@ INPUTS := pyproject.toml constraints.txt
 ROOT ?= examples/tftproot
 PORT ?= 6969
 HTTP ?= 127.0.0.1:9069
+JOBS ?= 2
 
 .PHONY: help serve test test-long bench reference screenshots lint format clean
 
 help:
 	@echo 'make serve       serve $(ROOT) on UDP port $(PORT), figures on http://$(HTTP)/metrics'
-	@echo 'make test        all tests but those that take minutes; arguments for pytest in ARGS'
+	@echo 'make test        all tests but those that take minutes, in JOBS processes; arguments for pytest in ARGS'
 	@echo 'make test-long   the tests that take minutes'
 	@echo 'make bench       measure the daemon beside its peers and write docs/performance.md; arguments in ARGS'
 	@echo 'make reference   write docs/configuration.md from the settings that there are'
@@ -28,7 +29,7 @@ serve: $(VENV)/.package
 	@exec $(BIN)/tftpd-tw serve --root $(ROOT) --port $(PORT) --http $(HTTP) $(ARGS)
 
 test: $(VENV)/.test $(VENV)/.clients
-	$(BIN)/python -m pytest -m 'not long' $(ARGS)
+	$(BIN)/python -m pytest -m 'not long' --numprocesses $(JOBS) --dist loadfile $(ARGS)
 
 test-long: $(VENV)/.test $(VENV)/.clients
 	$(BIN)/python -m pytest -m long --timeout 3600 $(ARGS)
