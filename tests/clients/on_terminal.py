@@ -28,12 +28,14 @@ class OnTerminal:
         self.written = ""
         """All of it, with what moves the cursor."""
         self.resize(columns, rows)
+        # The terminal has its size, whatever whoever runs the tests says of his own.
+        usual = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
         self.process = subprocess.Popen(
             command,
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
-            env={**os.environ, "TERM": "xterm", **environment},
+            env={**usual, "TERM": "xterm", **environment},
             start_new_session=True,
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         )

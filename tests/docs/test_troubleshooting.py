@@ -119,6 +119,7 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
             client.sendto(request(1, b"File"), ("127.0.0.1", daemon.port))
             assert client.recv(1024).startswith(b"\0\5\0\1")
         assert soon(lambda: daemon.output.count("[tftpd_tw.transfers#info]") == 3)
+        daemon.get("/api/transfers")  # a look takes the last thousand, of which there will be more
         yield daemon
 
 
