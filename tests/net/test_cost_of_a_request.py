@@ -61,14 +61,16 @@ def backend(root, reactor) -> DirectoryBackend:
     return DirectoryBackend(root, run_blocking=maybeDeferred, files=SharedFiles(maybeDeferred, reactor))
 
 
-def our_garbage() -> list[object]:
-    """What only the garbage collector can free, of ours and of Twisted's: other threads may leave some, too."""
+def left_by_each_transfer() -> list[str]:
+    """The types of what only the garbage collector can free, one for each transfer at least: other threads and
+    earlier tests may leave some, too.
+    """
     gc.set_debug(gc.DEBUG_SAVEALL)
     gc.collect()
     gc.set_debug(0)
-    found = [one for one in gc.garbage if type(one).__module__.startswith(("tftpd_tw.", "twisted."))]
+    found = Counter(type(one).__qualname__ for one in gc.garbage)
     gc.garbage.clear()
-    return found
+    return [name for name, count in found.items() if count >= TRANSFERS]
 
 
 class Costs:
@@ -94,7 +96,7 @@ class Costs:
                 self._serve(reactor, listener, port)
             finally:
                 sys.setprofile(None)
-                self.garbage = our_garbage()
+                self.garbage = left_by_each_transfer()
                 gc.enable()
             listener.close()
         assert accounting.totals().values[families.TRANSFERS] == {("read", "completed"): 2 * TRANSFERS}
