@@ -1,8 +1,6 @@
 """What there is to say of the daemon beside its transfers and figures."""
 
 import os
-import platform
-from importlib.metadata import version
 from typing import Any
 
 from attrs import evolve
@@ -12,7 +10,7 @@ from tftpd_tw.service.configuration import Configuration
 from tftpd_tw.service.hooks import host_of
 from tftpd_tw.service.reloading import Reloader
 from tftpd_tw.service.value_types import WebAddress
-from tftpd_tw.telemetry.prometheus import Crew
+from tftpd_tw.telemetry.prometheus import VERSIONS, Crew
 from tftpd_tw.web.shown import Serving
 
 
@@ -22,9 +20,7 @@ def status(serving: Serving, reloader: Reloader, crew: Crew | None) -> dict[str,
     :param crew: the workers, if there are any
     """
     return {
-        "version": version("tftpd-tw"),
-        "twisted": version("twisted"),
-        "python": platform.python_version(),
+        **VERSIONS,
         "pid": os.getpid(),
         "up_seconds": round(serving.uptime, 3),
         "healthy": serving.healthy,

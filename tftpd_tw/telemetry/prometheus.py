@@ -2,7 +2,6 @@
 
 import platform
 from collections.abc import Callable, Iterator, Mapping
-from importlib.metadata import version
 from itertools import accumulate
 from typing import Any, Protocol
 
@@ -11,8 +10,17 @@ from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily
 from prometheus_client.registry import Collector
 
+import tftpd_tw
+import twisted
 from tftpd_tw.telemetry.families import Family, Kind, Labels
 from tftpd_tw.telemetry.totals import Histogram, Totals
+
+VERSIONS = {
+    "version": tftpd_tw.__version__,
+    "twisted": twisted.__version__,
+    "python": platform.python_version(),
+}
+"""Of what runs; what is installed may be replaced meanwhile."""
 
 
 class Figures(Protocol):
@@ -121,12 +129,7 @@ class BuildCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """One family."""
-        versions = {
-            "version": version("tftpd-tw"),
-            "twisted": version("twisted"),
-            "python": platform.python_version(),
-        }
-        yield InfoMetricFamily("tftp_build", "What is running.", versions)
+        yield InfoMetricFamily("tftp_build", "What is running.", VERSIONS)
 
 
 def _numbers(family: Family, values: Mapping[Labels, float]) -> Metric:
