@@ -99,12 +99,12 @@ def test_text_is_written(client: Client, server: Server, root: Path, tmp_path: P
 PAST_THE_WRAP = [
     ("poll", Hpa(), 65540 * 512),
     ("poll", Curl(), 65540 * 512),
-    pytest.param("poll", Busybox(("-b", "512")), 65540 * 512, marks=pytest.mark.long),
-    pytest.param("poll", Atftp.asking(blksize=8, windowsize=64), 600_000, marks=pytest.mark.long),
-    pytest.param("poll", Atftp.asking(blksize=8), 600_000, marks=pytest.mark.long),
+    ("poll", Busybox(("-b", "512")), 65540 * 512),
+    ("poll", Atftp.asking(blksize=8, windowsize=64), 600_000),
+    ("poll", Atftp.asking(blksize=8), 600_000),
     ("reactor", Atftp.asking(blksize=8, windowsize=64), 600_000),
 ]
-"""The machines count blocks, and no engine does: each client once, and each engine once. Some take their time."""
+"""The machines count blocks, and no engine does: each client once, and each engine once."""
 
 
 @pytest.mark.parametrize(("engine", "client", "size"), PAST_THE_WRAP, ids=str, indirect=["engine"])

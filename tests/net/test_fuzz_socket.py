@@ -156,7 +156,7 @@ class Fuzzer:
 @pytest.mark.parametrize(
     "count",
     [
-        pytest.param(5_000, marks=pytest.mark.timeout(240)),
+        pytest.param(20_000, marks=pytest.mark.timeout(240)),
         pytest.param(1_000_000, marks=[pytest.mark.long, pytest.mark.timeout(3600)]),
     ],
 )

@@ -77,7 +77,7 @@ def arrives(transfer: Transfer) -> Transfer:
 
 
 @pytest.mark.parametrize(
-    "examples", [300, pytest.param(10_000, marks=[pytest.mark.long, pytest.mark.timeout(1800)])]
+    "examples", [1_000, pytest.param(10_000, marks=[pytest.mark.long, pytest.mark.timeout(1800)])]
 )
 def test_every_transfer_arrives(examples: int) -> None:
     """Loss, duplication and reordering change no byte and end no transfer, whatever its terms (F01 to F06)."""

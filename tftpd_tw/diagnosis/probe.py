@@ -5,7 +5,6 @@ read, downloads of it with several block and window sizes (:mod:`~tftpd_tw.diagn
 not count, since it may fetch the file from the disk.
 """
 
-import ipaddress
 import socket
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -15,9 +14,9 @@ from attrs import frozen
 from tftpd_tw.diagnosis.download import Downloaded, Limit, download
 from tftpd_tw.diagnosis.round_trips import RoundTrips, ask_again
 from tftpd_tw.interfaces import Address
+from tftpd_tw.net.routes import block_within
 from tftpd_tw.net.sockets import path_mtu
-from tftpd_tw.protocol.options import DEFAULT_BLKSIZE, MAX_BLKSIZE
-from tftpd_tw.protocol.packets import HEADER_SIZE
+from tftpd_tw.protocol.options import DEFAULT_BLKSIZE
 
 TFTP_PORT = 69
 
@@ -39,9 +38,6 @@ WINDOWS = (1, 4, 16, 64)
 
 NEARLY = 0.95
 """A part of the best rate that is as good, if it takes less memory in a window."""
-
-_HEADERS = {4: 20 + 8, 6: 40 + 8}
-"""Bytes of IP and UDP, by the version of IP."""
 
 
 @frozen
@@ -88,9 +84,8 @@ def find_server(text: str) -> Address:
 
 
 def largest_block(server: Address, mtu: int) -> int:
-    """Payload bytes that fit into a packet of ``mtu`` bytes."""
-    headers = _HEADERS[ipaddress.ip_address(server.host).version]
-    return max(DEFAULT_BLKSIZE, min(MAX_BLKSIZE, mtu - headers - HEADER_SIZE))
+    """Payload bytes that fit into a packet of ``mtu`` bytes; no less than every client can have."""
+    return max(DEFAULT_BLKSIZE, block_within(mtu, server.host))
 
 
 def probe(server: Address, name: bytes | None, each: Limit = EACH) -> Probed:
