@@ -11,7 +11,7 @@ import pytest
 from running import PATIENCE
 
 HEAD = """
-import os, sys, threading, time
+import os, signal, sys, threading, time
 from twisted.internet.defer import Deferred, CancelledError
 from tftpd_tw.cli.exit_statuses import Interrupted
 from tftpd_tw.cli.running_client import RunningClient
@@ -138,12 +138,39 @@ def test_a_thread_that_waits_for_ever(number: int) -> None:
         assert process.returncode == 128 + number
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_another_thread_gets(number: int) -> None:
+    """The reactor, which sleeps meanwhile, wakes up for it."""
+    with script(
+        f"""
+        def state():
+            with open(f"/proc/self/task/{{os.getpid()}}/stat", encoding="ascii") as file:
+                return file.read().rpartition(") ")[2][0]
+
+        def get_it():
+            asleep = 0
+            while asleep < 5:
+                time.sleep(0.001)
+                asleep = asleep + 1 if state() == "S" else 0
+            signal.pthread_kill(threading.get_ident(), {int(number)})
+            os.read(os.pipe()[0], 1)
+
+        async def work():
+            await running.in_thread(get_it)
+
+        try:
+            running.run(work())
+        except Interrupted as error:
+            say(error.exit_status)
+        """
+    ) as process:
+        assert process.communicate(timeout=PATIENCE) == (f"{128 + number}\n", "")
+
+
 def test_a_signal_that_comes_too_late() -> None:
     """What is done is done."""
     with script(
         """
-        import signal
-
         async def work():
             os.kill(os.getpid(), signal.SIGINT)
             return "done"

@@ -25,6 +25,7 @@ from twisted.python.threadpool import ThreadPool
 from tftpd_tw.cli.exit_statuses import Interrupted
 from tftpd_tw.net.engines import ENGINES
 from tftpd_tw.service.process import prepare_process
+from tftpd_tw.service.signals import waking
 
 T = TypeVar("T")
 
@@ -68,7 +69,8 @@ class RunningClient:
         self._threads.start()
         self.reactor.callWhenRunning(self._begin, work)
         try:
-            self.reactor.run(installSignalHandlers=False)
+            with waking(self.reactor):
+                self.reactor.run(installSignalHandlers=False)
         finally:
             for number in caught:
                 signal.signal(number, before[number])

@@ -1,16 +1,25 @@
-"""What the daemon does on signals, beside what Twisted does.
+"""What the daemon does on signals, beside what Twisted does; and what a process needs that catches them itself.
 
 SIGHUP, which would end the process, reads the settings again. SIGINT and SIGTERM stop the reactor, which is
 Twisted's business; but the second of them, for which Twisted only has a traceback, does not wait for transfers.
+
+Python calls a handler between two instructions of the main thread. A signal that comes after the last of them, while
+the reactor is about to sleep, or that the kernel gives to another thread, must therefore wake the reactor as well:
+its handler would be called with the next event only, which may be never.
 """
 
 import signal
+import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
 from attrs import define, field
+from twisted.internet.interfaces import IReadDescriptor
+from twisted.python.failure import Failure
+from zope.interface import implementer
 
 Handler = Callable[[int, FrameType | None], Any]
 
@@ -64,3 +73,43 @@ class Signals:
                 twisteds(number, frame)
 
         return stop
+
+
+@contextmanager
+def waking(reactor: Any) -> Iterator[None]:
+    """Signals wake the reactor meanwhile, as they do in ``run(installSignalHandlers=True)``; in the main thread."""
+    ours, pythons = socket.socketpair()
+    with ours, pythons:
+        ours.setblocking(False)
+        pythons.setblocking(False)
+        alarm = _Alarm(ours)
+        before = signal.set_wakeup_fd(pythons.fileno(), warn_on_full_buffer=False)
+        reactor.addReader(alarm)
+        try:
+            yield
+        finally:
+            reactor.removeReader(alarm)
+            signal.set_wakeup_fd(before)
+
+
+@implementer(IReadDescriptor)
+@define(eq=False)
+class _Alarm:
+    """Has something to read when there was a signal. To wake up is all; the handler is Python's business."""
+
+    _socket: socket.socket
+
+    def fileno(self) -> int:
+        """Of the end that the reactor waits for."""
+        return self._socket.fileno()
+
+    def logPrefix(self) -> str:
+        """For Twisted's log."""
+        return "signals"
+
+    def doRead(self) -> None:
+        """Be ready for the next."""
+        self._socket.recv(4096)
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The reactor ends; who made the socket closes it."""

@@ -40,6 +40,7 @@ from tftpd_tw.service.messages import (
 )
 from tftpd_tw.service.opening import OpenError, Place
 from tftpd_tw.service.process import prepare_process
+from tftpd_tw.service.signals import waking
 from tftpd_tw.service.storage import Storage
 from tftpd_tw.service.transfers import Transfers
 from tftpd_tw.telemetry.accounting import Accounting
@@ -268,7 +269,8 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: reactor.callFromThread(worker.end))
     StandardIO(worker, stdin=0, stdout=REPLIES)  # type: ignore[call-arg]
     globalLogBeginner.beginLoggingTo([worker])
-    reactor.run(installSignalHandlers=False)
+    with waking(reactor):
+        reactor.run(installSignalHandlers=False)
     sys.exit(worker.status)
 
 
