@@ -77,7 +77,7 @@ class Signals:
 
 @contextmanager
 def waking(reactor: Any) -> Iterator[None]:
-    """Signals wake the reactor meanwhile, as they do in ``run(installSignalHandlers=True)``; in the main thread."""
+    """Signals wake the reactor meanwhile, as in ``run(installSignalHandlers=True)``; for the main thread."""
     ours, pythons = socket.socketpair()
     with ours, pythons:
         ours.setblocking(False)
