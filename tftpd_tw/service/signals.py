@@ -3,9 +3,9 @@
 SIGHUP, which would end the process, reads the settings again. SIGINT and SIGTERM stop the reactor, which is
 Twisted's business; but the second of them, for which Twisted only has a traceback, does not wait for transfers.
 
-Python calls a handler between two instructions of the main thread. A signal that comes after the last of them, while
-the reactor is about to sleep, or that the kernel gives to another thread, must therefore wake the reactor as well:
-its handler would be called with the next event only, which may be never.
+Python calls a handler between two instructions of the main thread. A signal that comes after the last of them,
+while the reactor is about to sleep, or that the kernel gives to another thread, must therefore wake the reactor as
+well: its handler would be called with the next event only, which may be never.
 """
 
 import signal
