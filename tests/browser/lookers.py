@@ -55,11 +55,11 @@ class Client:
         self.sock.sendto(b"\0\5\0%c%s\0" % (code, text), self.peer)
 
 
-def ask(daemon: Daemon, *names: bytes, host: str = "127.0.0.1") -> None:
-    """Ask for files that are not there."""
+def ask(daemon: Daemon, *names: bytes, host: str = "127.0.0.1", opcode: int = 1) -> None:
+    """Ask for files that are not there, or to store some where none may be stored."""
     with udp(host) as sock:
         for name in names:
-            sock.sendto(request(1, name), ("127.0.0.1", daemon.port))
+            sock.sendto(request(opcode, name), ("127.0.0.1", daemon.port))
             assert sock.recv(600).startswith(b"\0\5")
 
 

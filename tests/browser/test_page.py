@@ -71,6 +71,24 @@ def test_a_failure(browser: Browser, daemon: Daemon) -> None:
     assert meaning.advice in problem
 
 
+def test_a_refused_upload(browser: Browser, daemon: Daemon) -> None:
+    """It is told apart from a read that is refused for the same reason: what to do is not the same."""
+    ask(daemon, b"../secret")
+    ask(daemon, b"backup.cfg", opcode=2)
+    browser.open(page(daemon))
+    of_read, of_upload = meaning_of("denied"), meaning_of("denied", "write")
+    assert of_read is not None
+    assert of_upload is not None
+    browser.wait_for_text("#problems-list li", "refused: denied (upload)")
+    problems = browser.texts("#problems-list li")
+    [upload] = [text for text in problems if "(upload)" in text]
+    assert of_upload.advice.replace("`", "") in upload
+    [read] = [text for text in problems if "refused: denied" in text and "(upload)" not in text]
+    assert of_read.advice.replace("`", "") in read
+    browser.find("#recent-table tbody.refused .why").click()  # the latest comes first
+    browser.wait_for_text("#recent-table tbody.refused .details", of_upload.meaning)
+
+
 def test_missing_names(browser: Browser, daemon: Daemon) -> None:
     """Those that are asked for most often first, with what may be meant."""
     ask(daemon, b"vmlinux", b"GRUB.CFG", b"vmlinux")

@@ -11,7 +11,7 @@ from tftpd_tw.diagnosis import probe as probing
 from tftpd_tw.diagnosis import round_trips
 from tftpd_tw.diagnosis.download import Downloaded, Limit, download
 from tftpd_tw.diagnosis.findings import FAIL, WARN, Finding
-from tftpd_tw.diagnosis.probe import Probed, find_server, largest_block, probe
+from tftpd_tw.diagnosis.probe import Probed, largest_block, probe
 from tftpd_tw.diagnosis.probed import as_values, findings
 from tftpd_tw.diagnosis.round_trips import RoundTrips, ask_again
 from tftpd_tw.interfaces import Address
@@ -314,27 +314,6 @@ def test_values() -> None:
     assert values["best"]["rate"] == 10_400_000
     values = as_values(Probed(SERVER, b"name", None, RoundTrips(3)))
     assert (values["round_trip"], values["downloads"], values["best"]) == (None, [], None)
-
-
-@pytest.mark.parametrize(
-    ("text", "address"),
-    [
-        ("127.0.0.1", Address("127.0.0.1", 69)),
-        ("127.0.0.1:6969", Address("127.0.0.1", 6969)),
-        ("::1", Address("::1", 69)),
-        ("[::1]:6969", Address("::1", 6969)),
-    ],
-)
-def test_servers_by_address(text: str, address: Address) -> None:
-    """As people write them."""
-    assert find_server(text) == address
-
-
-@pytest.mark.parametrize("text", ["", ":69", "host:x", "host:99999", "tftp://host", "host/file", "user@host"])
-def test_what_is_no_server(text: str) -> None:
-    """A ValueError tells."""
-    with pytest.raises(ValueError, match="expected HOST or HOST:PORT"):
-        find_server(text)
 
 
 @pytest.mark.parametrize(

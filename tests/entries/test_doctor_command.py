@@ -165,7 +165,7 @@ def test_warnings_are_no_failure(run: Run, monkeypatch: pytest.MonkeyPatch) -> N
     [
         (("--port", "x"), "--port: expected a port, 0 to 65535, got 'x'"),
         (("--name", "x"), "--name goes with --probe"),
-        (("--probe", "a/b"), "--probe: expected HOST or HOST:PORT, got 'a/b'"),
+        (("--probe", "host:x"), "--probe: expected a port, 1 to 65535, got 'x'"),
         (("--probe", "127.0.0.1:9", "--name", "x" * 600), "TFTP allows 512"),
         (("--nonsense",), "unrecognized arguments: --nonsense"),
     ],

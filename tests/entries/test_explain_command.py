@@ -20,7 +20,7 @@ from tftpd_tw.cli.client_case import Case, suggestions
 from tftpd_tw.cli.explanations import quoted
 from tftpd_tw.cli.remarks import remarks
 from tftpd_tw.cli.told import Told
-from tftpd_tw.telemetry.reasons import MEANINGS, UPLOADS
+from tftpd_tw.telemetry.reasons import MEANINGS
 
 CLIENT = "192.0.2.7"
 
@@ -108,10 +108,11 @@ def test_the_last_request_decides(requests: Any, number: int, explain: Explain) 
     assert explain(transfers(*requests.get("ended", ()), active=requests.get("active", ())))[0] == number
 
 
-@pytest.mark.parametrize("meaning", MEANINGS, ids=lambda meaning: meaning.reason)
+@pytest.mark.parametrize("meaning", MEANINGS, ids=lambda meaning: meaning.reason + meaning.direction)
 def test_every_reason(meaning: Any, explain: Explain) -> None:
     """It is told with its meaning and advice; what the table calls IP and NAME is never shown as that."""
-    request = refused("x", meaning.reason, outcome="failed", detail="and this")
+    direction = meaning.direction or "read"
+    request = refused("x", meaning.reason, outcome="failed", detail="and this", direction=direction)
     number, text = explain(transfers(request))
     assert number == 1
     assert f"failed: {meaning.reason}. {meaning.meaning}" in text
@@ -122,7 +123,9 @@ def test_every_reason(meaning: Any, explain: Explain) -> None:
     assert "CLIENT" not in text
 
 
-@pytest.mark.parametrize("meaning", UPLOADS, ids=lambda meaning: meaning.reason)
+@pytest.mark.parametrize(
+    "meaning", [each for each in MEANINGS if each.direction], ids=lambda meaning: meaning.reason
+)
 def test_uploads(meaning: Any, explain: Explain) -> None:
     """They are told what holds of them, and why; no other name is meant, and they search for none."""
     request = refused("no/such/x", meaning.reason, direction="write")

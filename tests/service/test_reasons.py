@@ -18,7 +18,7 @@ from tftpd_tw.protocol.events import Reason
 from tftpd_tw.service.config_reader import dotted
 from tftpd_tw.service.configuration import Configuration
 from tftpd_tw.service.setting import settings
-from tftpd_tw.telemetry.reasons import MEANINGS, UPLOADS, Meaning, meaning_of
+from tftpd_tw.telemetry.reasons import MEANINGS, meaning_of
 
 PACKAGE = Path(tftpd_tw.__file__).parent
 
@@ -81,7 +81,8 @@ def test_every_reason_has_its_words() -> None:
     written = set(in_the_code())
     assert {"max-connections", "port-in-use", "no-socket", "denied-by-rule", "malformed"} <= written
     known = {*Reason, GAVE_WAY, *of_errors(), *written, *restrictions()}
-    assert {meaning.reason for meaning in MEANINGS if meaning_of(meaning.reason) is not meaning} == set()
+    assert [each for each in MEANINGS if meaning_of(each.reason, each.direction) is not each] == []
+    assert len({(each.reason, each.direction) for each in MEANINGS}) == len(MEANINGS)
     assert known - {meaning.reason for meaning in MEANINGS} == set()
     assert {meaning.reason.partition(":")[0] for meaning in MEANINGS} - known == set()
 
@@ -104,11 +105,14 @@ def test_the_part_before_the_colon(reason: str, found: str) -> None:
     assert meaning.reason == found
 
 
-@pytest.mark.parametrize("meaning", UPLOADS, ids=lambda meaning: meaning.reason)
-def test_uploads(meaning: Meaning) -> None:
+@pytest.mark.parametrize("reason", ["not-found", "denied"])
+def test_uploads(reason: str) -> None:
     """Some reasons mean something else of a write."""
-    assert meaning_of(meaning.reason, Direction.WRITE) is meaning
-    assert meaning_of(meaning.reason) in MEANINGS
+    of_uploads, of_reads = meaning_of(reason, Direction.WRITE), meaning_of(reason)
+    assert of_uploads is not None
+    assert of_reads is not None
+    assert (of_uploads.direction, of_reads.direction) == ("write", "")
+    assert of_uploads.advice != of_reads.advice
     assert meaning_of("completed", Direction.WRITE) is meaning_of("completed")
 
 
@@ -120,7 +124,7 @@ def test_unknown_reasons(reason: str) -> None:
 
 def test_the_settings_that_are_named() -> None:
     """There are such."""
-    text = "\n".join(f"{meaning.meaning} {meaning.advice}" for meaning in (*MEANINGS, *UPLOADS))
+    text = "\n".join(f"{meaning.meaning} {meaning.advice}" for meaning in MEANINGS)
     sections = {each.path[0] for each in settings(Configuration)}
     named = set(re.findall(rf"\b((?:{'|'.join(sections)})\.\w+)", text))
     assert len(named) > 15
@@ -129,7 +133,7 @@ def test_the_settings_that_are_named() -> None:
 
 def test_sentences() -> None:
     """Each text is one, or several."""
-    for meaning in (*MEANINGS, *UPLOADS):
+    for meaning in MEANINGS:
         for text in (meaning.meaning, meaning.advice):
             assert re.fullmatch(r"[A-Z].*\.", text)
             assert "  " not in text

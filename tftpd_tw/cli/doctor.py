@@ -13,16 +13,19 @@ from attrs import asdict
 from tftpd_tw import __version__
 from tftpd_tw.cli.asking import NoDaemonError, fetch, read_figures
 from tftpd_tw.cli.daemon_options import configured
+from tftpd_tw.cli.exit_statuses import CommandError
 from tftpd_tw.cli.findings_text import lines
 from tftpd_tw.cli.output import nobody_reads
+from tftpd_tw.cli.servers import Host, look_up
 from tftpd_tw.diagnosis.case import Answer, Case, NoAnswer
 from tftpd_tw.diagnosis.examining import examine
 from tftpd_tw.diagnosis.findings import FAIL, Finding, count, worst
 from tftpd_tw.diagnosis.machine import Machine
-from tftpd_tw.diagnosis.probe import find_server, probe
+from tftpd_tw.diagnosis.probe import Probed, probe
 from tftpd_tw.diagnosis.probed import as_values, findings
 from tftpd_tw.diagnosis.runner import find_runner
 from tftpd_tw.diagnosis.settings import Settings
+from tftpd_tw.interfaces import Address
 from tftpd_tw.net.client import TransferFailed
 from tftpd_tw.service.config_file import ConfigurationError
 from tftpd_tw.service.config_reader import DEFAULT_FILE
@@ -51,6 +54,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--probe",
         metavar="HOST[:PORT]",
+        type=Host.parse,
         help="look at the way to that TFTP server instead: whether it answers, how fast, what is lost",
     )
     parser.add_argument(
@@ -104,14 +108,25 @@ def _examine(options: argparse.Namespace) -> int:
 
 def _probe(options: argparse.Namespace) -> int:
     try:
-        probed = probe(find_server(options.probe), os.fsencode(options.name) if options.name else None)
+        probed = _probe_one_of(
+            look_up(options.probe.at(None)), os.fsencode(options.name) if options.name else None
+        )
     except ValueError as error:
         options.parser.error(f"--probe: {error}")
-    except (OSError, TransferFailed) as error:
+    except (OSError, TransferFailed, CommandError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        found = Finding(FAIL, "probe", "not possible", f"{reason}.", (), options.probe)
+        found = Finding(FAIL, "probe", "not possible", f"{reason}.", (), str(options.probe))
         return _say([found], options)
     return _say(list(findings(probed)), options, as_values(probed))
+
+
+def _probe_one_of(servers: Sequence[Address], name: bytes | None) -> Probed:
+    """The first that answers, or else the last."""
+    for server in servers:
+        probed = probe(server, name)
+        if probed.round_trips.seconds:
+            break
+    return probed
 
 
 def _say(found: Sequence[Finding], options: argparse.Namespace, probed: dict[str, Any] | None = None) -> int:

@@ -27,7 +27,7 @@ def add_parser(commands: Any) -> None:
         "metrics",
         help="print the figures of a running daemon",
         description="Print the figures of a running daemon: transfer rate, response time, errors, connections,"
-        " CPU, memory, cache. The status is 1 if there is no daemon that answers.",
+        " CPU, memory, cache. The status is 3 if there is no daemon that answers.",
     )
     parser.add_argument(
         "--format",
@@ -52,7 +52,7 @@ def run(options: argparse.Namespace, _: list[str]) -> int:
         return _print_all(options)
     except NoDaemonError as error:
         print(f"tftpd-tw metrics: {error}", file=sys.stderr)  # noqa: T201
-        return 1
+        return error.exit_status
     except KeyboardInterrupt:
         return 0 if options.watch else 130
     except BrokenPipeError:

@@ -74,11 +74,15 @@ def addresses_of(host: Host, in_thread: RunBlocking) -> "Deferred[list[Address]]
     :param in_thread: runs what may wait for a name server
     :raises CommandError: through the Deferred, if there is none
     """
-    found: Deferred[list[Address]] = in_thread(_look_up, host)  # type: ignore[assignment]
+    found: Deferred[list[Address]] = in_thread(look_up, host)  # type: ignore[assignment]
     return found
 
 
-def _look_up(host: Host) -> list[Address]:
+def look_up(host: Host) -> list[Address]:
+    """As :func:`addresses_of`, at once.
+
+    :raises CommandError: there is none
+    """
     try:
         found = socket.getaddrinfo(host.name, host.port, type=socket.SOCK_DGRAM)
     except socket.gaierror as error:

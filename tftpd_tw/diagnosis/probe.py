@@ -5,9 +5,7 @@ read, downloads of it with several block and window sizes (:mod:`~tftpd_tw.diagn
 not count, since it may fetch the file from the disk.
 """
 
-import socket
 from collections.abc import Iterator
-from urllib.parse import urlsplit
 
 from attrs import frozen
 
@@ -17,8 +15,6 @@ from tftpd_tw.interfaces import Address
 from tftpd_tw.net.routes import block_within
 from tftpd_tw.net.sockets import path_mtu
 from tftpd_tw.protocol.options import DEFAULT_BLKSIZE
-
-TFTP_PORT = 69
 
 REQUESTS = 20
 
@@ -63,24 +59,6 @@ class Probed:
         fastest = max((one.rate for one in self.downloads), default=0.0)
         good = [one for one in self.downloads if one.rate >= NEARLY * fastest]
         return min(good, key=lambda one: (one.windowsize * one.blksize, one.blksize), default=None)
-
-
-def find_server(text: str) -> Address:
-    """The address of ``HOST[:PORT]``.
-
-    :raises ValueError: that is none
-    :raises OSError: no address is known for the host
-    """
-    bare = text.count(":") > 1 and not text.startswith("[")
-    try:
-        parts = urlsplit(f"//[{text}]" if bare else f"//{text}")
-        port = TFTP_PORT if parts.port is None else parts.port
-        if not parts.hostname or parts.netloc != text.join("[]" if bare else ("", "")) or parts.username:
-            raise ValueError
-    except ValueError:
-        raise ValueError(f"expected HOST or HOST:PORT, got {text!r}") from None
-    found = socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_DGRAM)[0][4]
-    return Address(str(found[0]).partition("%")[0], int(found[1]), int(found[3]) if len(found) > 3 else 0)
 
 
 def largest_block(server: Address, mtu: int) -> int:

@@ -19,6 +19,8 @@ class Meaning:
     """What happened, in sentences."""
     advice: str
     """What an operator may do, in sentences."""
+    direction: str = ""
+    """Of the transfers that it is said of, where those of the other one have another meaning; empty: of both."""
 
 
 _NOTHING = "Nothing to do."
@@ -124,9 +126,9 @@ MEANINGS: tuple[Meaning, ...] = (
     ),
     Meaning(
         "denied",
-        "The client may not have this file, or may not write here; the detail says why.",
-        "Let the daemon's user read the file and enter each folder above it. For uploads see filesystem.uploads."
-        " Names with `..`, folders, devices, and links that lead out of the folder are always refused.",
+        "The client may not have this file; the detail says why.",
+        "Let the daemon's user read the file and enter each folder above it. Names with `..`, folders, devices,"
+        " and links that lead out of the folder are always refused.",
     ),
     Meaning(
         "file-exists",
@@ -284,33 +286,31 @@ MEANINGS: tuple[Meaning, ...] = (
         "A request was sent to everybody in the network, and those get no answer.",
         "For old devices that ask so, set network.answer_broadcast.",
     ),
-)
-"""All reasons that the daemon gives, in records and in ``tftp_datagrams_dropped_total``."""
-
-UPLOADS: tuple[Meaning, ...] = (
+    # What is said of uploads instead
     Meaning(
         "not-found",
         "The upload has no place: its folder does not exist, or uploads only replace files and there is none of"
         " that name.",
         "Make the folder, since uploads make none; with filesystem.uploads `existing` make the file too. For where"
         " it would go, see `tftpd-tw map NAME --client IP`.",
+        Direction.WRITE,
     ),
     Meaning(
         "denied",
         "The client may not write here; the detail says why.",
         "See filesystem.uploads, and let the daemon's user write into the folder. Names with `..`, folders,"
         " devices, and links that lead out of the folder are always refused.",
+        Direction.WRITE,
     ),
 )
-"""What is to be said of uploads instead."""
+"""All reasons that the daemon gives, in records and in ``tftp_datagrams_dropped_total``."""
 
-_OF_UPLOADS = {meaning.reason: meaning for meaning in UPLOADS}
-
-_BY_REASON = {meaning.reason: meaning for meaning in MEANINGS}
+_FOUND = {(meaning.reason, meaning.direction): meaning for meaning in MEANINGS}
 
 
 def meaning_of(reason: str, direction: str = Direction.READ) -> Meaning | None:
     """What is known of ``reason``, or else of the part of it before the colon; None if it is none of ours."""
-    if direction == Direction.WRITE and reason in _OF_UPLOADS:
-        return _OF_UPLOADS[reason]
-    return _BY_REASON.get(reason) or _BY_REASON.get(reason.partition(":")[0])
+    for words in (reason, reason.partition(":")[0]):
+        if found := _FOUND.get((words, direction)) or _FOUND.get((words, "")):
+            return found
+    return None

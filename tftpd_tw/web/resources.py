@@ -99,5 +99,9 @@ class QuietSite(Site):
 
     noisy = False
 
+    def logPrefix(self) -> str:
+        """Who says that it starts on a port."""
+        return "HTTP"
+
     def log(self, request: Request) -> None:
         """Write nothing."""

@@ -18,17 +18,17 @@ export function showProblems() {
   const records = kept().filter(concern);
   for (const record of records) {
     if (isProblem(record)) {
-      const problem = found.get(verdict(record)) ?? { last: record, count: 0, clients: new Set() };
+      const problem = found.get(subject(record)) ?? { last: record, count: 0, clients: new Set() };
       problem.count += 1 + record.more;
       problem.clients.add(record.client);
-      found.set(verdict(record), problem);
+      found.set(subject(record), problem);
     }
   }
   const failed = ({ last }) => Number(last.outcome === "failed");
   const ranked = [...found.values()].sort(
     (one, other) => failed(other) - failed(one) || other.count - one.count,
   );
-  list.show(ranked.slice(0, MOST), (problem) => verdict(problem.last));
+  list.show(ranked.slice(0, MOST), (problem) => subject(problem.last));
   reveal(document.getElementById("problems-none"), ranked.length === 0);
   put(
     document.getElementById("problems-of"),
@@ -37,12 +37,17 @@ export function showProblems() {
   reveal(document.getElementById("problems-of"), records.length > 0);
 }
 
+/** The verdict; of uploads apart, where it means something else of them. */
+function subject(record) {
+  return meaningOf(record)?.direction === "write" ? `${verdict(record)} (upload)` : verdict(record);
+}
+
 function makeRow(problem) {
   const count = element("span", { class: "count" });
   const last = element("span", { class: "note" });
   const text = element("div");
   const reason = element("a", { href: `?${new URLSearchParams({ outcome: problem.last.outcome })}` });
-  reason.append(verdict(problem.last));
+  reason.append(subject(problem.last));
   const node = element(
     "li",
     { class: problem.last.outcome },
@@ -57,7 +62,7 @@ function makeRow(problem) {
       last,
       `${counted(now.clients.size, "client")}, last ${now.last.client} at ${clock(new Date(now.last.time))}`,
     );
-    const meaning = meaningOf(now.last.reason);
+    const meaning = meaningOf(now.last);
     if (meaning && meaning !== said) {
       text.replaceChildren(prose("meaning", meaning.meaning), prose("advice", meaning.advice));
       said = meaning;

@@ -117,7 +117,7 @@ function more_of({ more: count }) {
 }
 
 function explanation(record) {
-  const meaning = meaningOf(record.reason);
+  const meaning = meaningOf(record);
   const facts = [
     ["Asked", options(record.asked)],
     ["Agreed", record.agreed && options(record.agreed)],
