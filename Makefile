@@ -12,6 +12,9 @@ PORT ?= 6969
 HTTP ?= 127.0.0.1:9069
 JOBS ?= 2
 
+# Tests start hundreds of daemons: none of them should have to compile what it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help serve test test-long bench reference screenshots lint format clean
 
 help:

@@ -62,8 +62,8 @@ def backend(root, reactor) -> DirectoryBackend:
 
 
 def left_by_each_transfer() -> list[str]:
-    """The types of what only the garbage collector can free, one for each transfer at least: other threads and
-    earlier tests may leave some, too.
+    """The types of what only the garbage collector can free, one for each transfer at least: other threads may
+    leave some, too.
     """
     gc.set_debug(gc.DEBUG_SAVEALL)
     gc.collect()
@@ -90,6 +90,7 @@ class Costs:
             port = listener.listen("127.0.0.1", 0, single_port=single_port).port
             self._serve(reactor, listener, port)
             gc.collect()
+            gc.freeze()  # what earlier tests leave meanwhile is not looked at
             gc.disable()
             try:
                 sys.setprofile(self._count)
@@ -98,6 +99,7 @@ class Costs:
                 sys.setprofile(None)
                 self.garbage = left_by_each_transfer()
                 gc.enable()
+                gc.unfreeze()
             listener.close()
         assert accounting.totals().values[families.TRANSFERS] == {("read", "completed"): 2 * TRANSFERS}
 
