@@ -10,7 +10,7 @@ INPUTS := pyproject.toml constraints.txt
 ROOT ?= examples/tftproot
 PORT ?= 6969
 HTTP ?= 127.0.0.1:9069
-JOBS ?= 2
+JOBS ?= $(shell nproc)
 
 # Tests start hundreds of daemons: none of them should have to compile what it imports.
 unexport PYTHONDONTWRITEBYTECODE
@@ -19,7 +19,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 help:
 	@echo 'make serve       serve $(ROOT) on UDP port $(PORT), figures on http://$(HTTP)/metrics'
-	@echo 'make test        all tests but those that take minutes, in JOBS processes; arguments for pytest in ARGS'
+	@echo 'make test        all tests but those that take minutes, in JOBS processes, one for each CPU; arguments for pytest in ARGS'
 	@echo 'make test-long   the tests that take minutes'
 	@echo 'make bench       measure the daemon beside its peers and write docs/performance.md; arguments in ARGS'
 	@echo 'make reference   write docs/configuration.md from the settings that there are'

@@ -146,7 +146,7 @@ def test_status(daemon: Daemon, workers: int, tmp_path: Path) -> None:
     status, name, problems = state(daemon)
     assert (status, name, len(problems)) == (3, "not-running", 1)
     gone = look(daemon, "metrics")
-    assert (gone.returncode, gone.stdout, gone.stderr.count("\n")) == (1, "", 1)
+    assert (gone.returncode, gone.stdout, gone.stderr.count("\n")) == (3, "", 1)
 
 
 @pytest.mark.parametrize("workers", [2])
