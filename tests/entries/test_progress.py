@@ -4,12 +4,14 @@ import io
 import re
 import sys
 import threading
+from time import monotonic
 
 import pytest
 from terminals import Terminal, terminal
 
 from tftpd_tw.cli import progress
-from tftpd_tw.cli.progress import PlainPainter, Position, plain_line, shown
+from tftpd_tw.cli.plain_progress import PlainPainter, Position, plain_line
+from tftpd_tw.cli.progress import shown
 
 HALF = Position(50_000_000, 100_000_000)
 
@@ -53,7 +55,7 @@ def test_the_plain_line(position: Position, seconds: float, line: str) -> None:
 def test_lines_replace_each_other() -> None:
     """A shorter one leaves nothing of a longer one, and in the end nothing is left; no line is a second one."""
     out = io.StringIO()
-    painter = PlainPainter("f", out)
+    painter = PlainPainter("f", out, monotonic())
     painter.paint(Position(123_456, 1_000_000))
     painter.paint(Position(1, None))
     painter.clear()

@@ -16,7 +16,7 @@ from tftpd_tw.cli.exit_statuses import FAILED, LOCAL, NO_ANSWER, WRONG_OPTIONS, 
 from tftpd_tw.cli.get import CLEANING_SECONDS, _get
 from tftpd_tw.cli.load import Plan
 from tftpd_tw.cli.local_files import StreamReader, open_target
-from tftpd_tw.cli.progress import Position
+from tftpd_tw.cli.plain_progress import Position
 from tftpd_tw.cli.put import _put
 from tftpd_tw.cli.servers import Host
 from tftpd_tw.cli.transferring import Exchange

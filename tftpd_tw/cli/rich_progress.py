@@ -15,7 +15,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from tftpd_tw.cli.progress import Position
+from tftpd_tw.cli.plain_progress import Position
 
 
 @define

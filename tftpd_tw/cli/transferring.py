@@ -21,7 +21,7 @@ from tftpd_tw.cli.exit_statuses import (
 )
 from tftpd_tw.cli.local_files import STANDARD, is_local, local_error
 from tftpd_tw.cli.output import complain, readable, say
-from tftpd_tw.cli.progress import Position
+from tftpd_tw.cli.plain_progress import Position
 from tftpd_tw.cli.running_client import RunningClient
 from tftpd_tw.cli.servers import addresses_of
 from tftpd_tw.interfaces import Address, Direction, IReader, IWriter, RunBlocking
