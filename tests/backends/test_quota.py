@@ -130,6 +130,17 @@ def test_each_client(open_world):
     assert world.store(b"d", 1000)
 
 
+def test_old_versions_of_a_client(open_world):
+    """What is kept is still its, until it goes; here two of each name are kept."""
+    world = open_world(client=1000, versions=2, uploads=UploadPolicy.VERSIONS)
+    usage = world.quota.usage
+    assert [world.store(b"a", 300), world.store(b"a", 300), world.store(b"a", 300, "192.0.2.2")] == [True] * 3
+    assert [usage.of_client("192.0.2.1"), usage.of_client("192.0.2.2")] == [600, 300]
+    assert not world.store(b"b", 401)
+    assert world.store(b"a", 200, "192.0.2.2")
+    assert [usage.of_client("192.0.2.1"), usage.of_client("192.0.2.2")] == [300, 500]
+
+
 @pytest.mark.parametrize("limits", [{"total": 1000}, {"client": 1000}])
 def test_uploads_at_the_same_time(open_world, limits):
     """They cannot take the same room, and one that fails gives it back."""
@@ -352,6 +363,17 @@ def test_memory_is_bounded(open_world, monkeypatch):
         assert world.store(b"%d" % number, 10, f"192.0.2.{number}")
     assert len(world.quota.usage._files) == 3
     assert len(world.quota.usage._clients) == 3
+
+
+def test_memory_for_old_versions_is_bounded(open_world, monkeypatch):
+    """They count as files; the oldest are forgotten."""
+    monkeypatch.setattr(quota, "MOST_FILES", 3)
+    world = open_world(client=1000, versions=2, uploads=UploadPolicy.VERSIONS)
+    for name in (b"a", b"a", b"b", b"b", b"b"):
+        assert world.store(name, 10)
+    usage = world.quota.usage
+    assert {path: len(stored) for path, stored in usage._files.items()} == {(b"b",): 3}
+    assert usage.of_client("192.0.2.1") == 30
 
 
 def test_without_a_quota_nothing_is_counted(tmp_path):

@@ -367,6 +367,12 @@ def test_room_for_uploads(serve: Serve, settings: dict[str, Any], expected: list
     assert [one.write("a", b"x" * 11), one.write("b", b"x" * 3)] == expected
 
 
+def test_the_quota_of_a_client_holds_for_old_versions(serve: Serve) -> None:
+    """They are its uploads too."""
+    one = serve(filesystem={"uploads": "versions", "versions": 2, "quota_per_client": 20})
+    assert [one.write("log", b"x" * 9) for _ in range(3)] == ["stored", "stored", "ERROR 3"]
+
+
 def test_mode_and_owner(serve: Serve) -> None:
     """As they are set."""
     one = serve(

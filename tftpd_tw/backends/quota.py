@@ -11,9 +11,9 @@ walks through the tree, which then has seen it or not, and what it has replaced 
 is added to what was found, what was replaced meanwhile is not taken off. The next measure puts it right.
 
 What a client has is not written down anywhere: it is counted from the start of the process on, and a file that is
-replaced, by whomever, is no longer its. A restart forgets it, each worker counts for itself, and beyond
-:data:`MOST_FILES` files the oldest are forgotten. It keeps a client that runs wild from filling the disk for
-others; it is no accounting.
+replaced, by whomever, is no longer its, unless it is kept as an old version: then it is until that goes too. A
+restart forgets it, each worker counts for itself, and beyond :data:`MOST_FILES` files the oldest are forgotten. It
+keeps a client that runs wild from filling the disk for others; it is no accounting.
 
 Bytes count when they come, so uploads at the same time cannot take the same room.
 """
@@ -83,7 +83,10 @@ class Usage:
     """Bytes stored since the last measure began."""
     _waiting: "list[Deferred[None]]" = field(init=False, factory=list)
     """For the measure that is under way."""
-    _files: OrderedDict[Path, _Stored] = field(init=False, factory=OrderedDict)
+    _files: OrderedDict[Path, list[_Stored]] = field(init=False, factory=OrderedDict)
+    """What was stored at each path and is still there: the file, and before it its old versions."""
+    _remembered: int = field(init=False, default=0)
+    """How many those are."""
     _clients: dict[str, int] = field(init=False, factory=dict)
     """Bytes of each client, those under way included."""
 
@@ -107,17 +110,29 @@ class Usage:
         self.growing += size
         self._add(host, size)
 
-    def keep(self, host: str, path: Path, size: int, freed: int) -> None:
-        """An upload of ``size`` bytes is stored; ``freed`` bytes are gone, for certain since the last measure."""
+    def keep(self, host: str, path: Path, size: int, freed: int, versions: int = 0) -> None:
+        """An upload of ``size`` bytes is stored; ``freed`` bytes are gone, for certain since the last measure.
+
+        :param versions: how many old files of that name are kept
+        """
         self.growing -= size
         self.tree = max(0, self.tree + size - freed)
         self._added_meanwhile += size
-        old = self._files.pop(path, None)
-        self._files[path] = _Stored(host, size)
-        if old is None and len(self._files) > MOST_FILES:
-            _, old = self._files.popitem(last=False)
-        if old is not None:
+        stored = self._files[path] = [*self._files.pop(path, ()), _Stored(host, size)]
+        self._remembered += 1
+        self._forget(stored, len(stored) - 1 - versions)
+        while self._remembered > MOST_FILES:
+            oldest = next(iter(self._files.values()))
+            self._forget(oldest, 1)
+            if not oldest:
+                self._files.popitem(last=False)
+
+    def _forget(self, stored: list[_Stored], count: int) -> None:
+        """The first ``count`` of them are nobody's any more."""
+        for old in stored[: max(0, count)]:
             self._add(old.host, -old.size)
+            self._remembered -= 1
+        del stored[: max(0, count)]
 
     def _add(self, host: str, size: int) -> None:
         count = self._clients.pop(host, 0) + size
@@ -149,11 +164,13 @@ class Quota:
 
     :param total: bytes of all files; None for no limit
     :param client: bytes that one address has uploaded and that are still there; None for no limit
+    :param versions: how many old files of each name are kept
     :param usage: what there is, shared by all who store files there
     """
 
     total: int | None = None
     client: int | None = None
+    versions: int = field(default=0, kw_only=True)
     usage: Usage = field(factory=Usage)
 
     def known(self, measure: Measure) -> "Deferred[None] | None":
@@ -211,7 +228,8 @@ class Allowance:
         """It is stored, and ``freed`` bytes are gone for it."""
         usage = self._quota.usage
         # What was measured since it was begun to be stored may know that already.
-        usage.keep(self._host, self._path, self._size, freed if usage.measures == self._measures else 0)
+        gone = freed if usage.measures == self._measures else 0
+        usage.keep(self._host, self._path, self._size, gone, self._quota.versions)
         self._size = 0
 
     def give_back(self) -> None:

@@ -122,8 +122,8 @@ class Filesystem:
     )
     quota_per_client: types.FileSize | None = setting(
         None,
-        "What the uploads of one address may take, counted from the start of the daemon on, by each worker for"
-        " itself.",
+        "What the uploads of one address may take, old versions included, counted from the start of the daemon on,"
+        " by each worker for itself.",
     )
     reserve: types.FileSize = setting(types.FileSize(0), "Room on the disk that uploads leave free.")
     upload_mode: types.FileMode | None = setting(

@@ -206,7 +206,8 @@ class Folders:
         if filesystem.quota is not None or filesystem.quota_per_client is not None:
             # Two spellings may name one folder; it has one quota all the same.
             usage = self._usages.setdefault(directory.key, Usage())
-            directory.quota = Quota(filesystem.quota, filesystem.quota_per_client, usage)
+            versions = filesystem.versions if filesystem.uploads is UploadPolicy.VERSIONS else 0
+            directory.quota = Quota(filesystem.quota, filesystem.quota_per_client, usage, versions=versions)
         return directory
 
 
