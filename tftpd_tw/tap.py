@@ -24,7 +24,7 @@ from tftpd_tw.service.folders import named_folders
 from tftpd_tw.service.hooks import missing_programs
 from tftpd_tw.service.log_lines import LogLines
 from tftpd_tw.service.opening import StartError
-from tftpd_tw.service.privileges import Becoming
+from tftpd_tw.service.privileges import Becoming, unknown_names
 from tftpd_tw.service.process import prepare_process
 from tftpd_tw.service.setting import Setting, settings
 from tftpd_tw.service.systemd import Systemd
@@ -87,14 +87,15 @@ class Options(usage.Options):
             add(sources)
         configuration: Configuration = sources.configuration()
         if not configuration.filesystem.root:
-            raise ConfigurationError(["--root: missing; name the folder to serve"])
+            told = "--root: missing; name the folder to serve, or have filesystem.root in the settings file"
+            raise ConfigurationError([told])
         wrong = [
             sources.told(path, f"there is no folder {base}")
             for path, base in named_folders(configuration)
             if not os.path.isdir(base)
         ]
-        refused = self._becoming().ownership_refusals(configuration)
-        wrong += [sources.told(path, text) for path, text in refused]
+        owners = (*unknown_names(configuration), *self._becoming().ownership_refusals(configuration))
+        wrong += [sources.told(path, text) for path, text in owners]
         if wrong:
             raise ConfigurationError(wrong)
         for path, text in (*without_effect(configuration), *missing_programs(configuration)):

@@ -66,6 +66,14 @@ def test_a_folder_of_another_machine(file: Path, capsys: pytest.CaptureFixture[s
     assert yaml.safe_load(printed)["filesystem"]["root"] == "/no/such/folder"
 
 
+def test_an_owner_of_another_machine(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Likewise."""
+    file.write_text("filesystem:\n  root: /\n  uploads: create\n  upload_owner: nobody-at-all\n")
+    status, _, complaints = check(capsys, str(file))
+    told = "filesystem.upload_owner: warning: there is no user nobody-at-all on this machine"
+    assert (status, complaints) == (0, f"{file}:4: {told}\n")
+
+
 def test_a_setting_without_effect(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A warning, and no mistake."""
     file.write_text("filesystem:\n  quota: 1MiB\n  root: /\n")

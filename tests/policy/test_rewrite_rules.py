@@ -79,10 +79,12 @@ def test_all_mistakes_at_once():
         Rule("a"),
         Rule("b", then=Then.STOP, label="x"),
         Rule(label="x"),
+        Rule("a", replace="aa", occurrences=UNTIL_NONE),
     ]
-    assert [line.split(":")[0] for line in problems(*rules)] == ["0 match", "0 replace", "2 match", "4 label"]
+    expected = ["0 match", "0 replace", "2 match", "4 label", "5 replace"]
+    assert [line.split(":")[0] for line in problems(*rules)] == expected
     with pytest.raises(
-        RewriteRulesError, match=r"(?s)^rule 1: match: .*rule 5: label: rule 4 has the label 'x' already$"
+        RewriteRulesError, match=r"(?s)^rule 1: match: .*rule 5: label: rule 4 has the label 'x' already\nrule 6: "
     ):
         compile_rules(rules)
 

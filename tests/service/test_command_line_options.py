@@ -194,7 +194,9 @@ def test_a_wrong_value(option: str, value: str, expected: str, root: str) -> Non
 
 def test_no_root() -> None:
     """It is the only thing that cannot be guessed."""
-    assert mistakes() == ["tftpd: --root: missing; name the folder to serve"]
+    assert mistakes() == [
+        "tftpd: --root: missing; name the folder to serve, or have filesystem.root in the settings file"
+    ]
 
 
 def test_a_root_that_is_not_there(root: str) -> None:
@@ -269,7 +271,7 @@ def test_all_mistakes_are_told_at_once(file: Path) -> None:
         ),
         ("network: 2024-99-99\n", ":1: network: expected keys with values, got '2024-99-99'"),
         ("network: &loop [*loop]\n", ":1: network: expected keys with values, got a list"),
-        ("network: {addresses: '::'}\n", ":1: network.addresses: expected a list, got '::'"),
+        ("network: {addresses: '::'}\n", ":1: network.addresses: expected a list such as [a, b], got '::'"),
         ("network: {}\n\nnetwork: {}\n", ":3: network: is there twice, first in line 1"),
         ("network:\n  port: 1\n  port: 2\n", ":3: network.port: is there twice, first in line 2"),
         (

@@ -187,6 +187,13 @@ def test_a_merged_value_has_the_line_where_it_stands(yaml_file: Path) -> None:
     assert found.problems == []
 
 
+@pytest.mark.parametrize("text", ["", "# a: 1\n", "---\n", "---\n# a: 1\n", "---\n...\n"])
+def test_nothing_but_comments(text: str, yaml_file: Path) -> None:
+    """It says nothing, which is no mistake."""
+    yaml_file.write_text(text)
+    assert ConfigFile.read(str(yaml_file)).tree == {}
+
+
 @pytest.mark.parametrize(
     ("text", "line"),
     [
@@ -198,6 +205,10 @@ def test_a_merged_value_has_the_line_where_it_stands(yaml_file: Path) -> None:
         ("a: *b\n", ":1: not YAML: found undefined alias 'b'"),
         ('a: "\\U7FFFFFFF"\n', ": not YAML: chr() arg not in range(0x110000)"),
         ("a\n", ":1: expected sections such as 'network:', got something else"),
+        (
+            "a:\n\tb: 1\n",
+            ":2: not YAML: found character '\\t' that cannot start any token; indent with spaces instead of tabs",
+        ),
     ],
 )
 def test_what_cannot_be_read(text: str, line: str, yaml_file: Path) -> None:

@@ -244,7 +244,7 @@ def test_mistakes_in_lists_and_maps(file: Path) -> None:
 def test_not_a_list_and_not_a_map(file: Path) -> None:
     """What else it is, is told."""
     assert mistakes(file, "security:\n  rules: {a: 1}\nclients:\n  profiles: [1]\n", Model) == [
-        "2: security.rules: expected a list, got keys with values",
+        "2: security.rules: expected a list such as [a, b], got keys with values",
         "4: clients.profiles: expected names with values, got a list",
     ]
 
@@ -280,6 +280,27 @@ def test_a_mistake_under_another_name(file: Path) -> None:
     ]
     assert mistakes(file, "performance:\n  cache_sise: 1\n") == [
         "2: performance.cache_sise: unknown key; did you mean 'cache_size'?"
+    ]
+
+
+def test_mistakes_under_both_names(file: Path) -> None:
+    """A mistake is nothing that the other name could have to mean."""
+    size = "expected bytes (or such as 64KiB, 1Gi, 512MB), 0 to 1TiB"
+    assert mistakes(file, "performance:\n  cache_size: 1Gi\ncache:\n  size: lots\n") == [
+        f"4: cache.size: {size}, got 'lots'"
+    ]
+    assert mistakes(file, "performance:\n  cache_size: lots\ncache:\n  size: 1Gi\n") == [
+        "2: performance.cache_size: expected '1Gi' as for cache.size in line 4, of which it is another name,"
+        " got 'lots'"
+    ]
+
+
+def test_values_in_quotes(file: Path) -> None:
+    """Numbers and switches have none, and that is said."""
+    assert mistakes(file, 'performance: {window_size: "16", workers: "2"}\ncache: {enabled: "false"}\n') == [
+        "1: performance.window_size: expected blocks, 1 to 32767, got '16': a number has no quotes",
+        "1: performance.workers: expected 'auto' or a number, 1 to 256, got '2': a number has no quotes",
+        "2: cache.enabled: expected true or false, got 'false': it has no quotes",
     ]
 
 

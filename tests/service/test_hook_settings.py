@@ -77,7 +77,7 @@ def test_what_is_made_of_them(file: Path) -> None:
         ("command: [/bin/a], url: 'http://b/'", "[1]: expected either a command or a url, got both"),
         ("command: [hook]", "[1]: expected the absolute path of a program, got 'hook'"),
         ("command: [./hook]", "[1]: expected the absolute path of a program, got './hook'"),
-        ("command: /bin/hook", "[1].command: expected a list, got '/bin/hook'"),
+        ("command: /bin/hook", "[1].command: expected a list such as [a, b], got '/bin/hook'"),
         ("command: [/bin/hook, 5]", "[1].command[1]: expected a text (a number in quotes), got 5"),
         ('command: [/bin/hook, "\\0"]', "no argument can have a NUL in it"),
         ("url: 'ftp://a/'", "[1].url: expected an address such as http://192.0.2.1:8080/tftp, got 'ftp://a/'"),

@@ -61,9 +61,17 @@ def test_an_owner_takes_root(tmp_path: Path, able: set[int]) -> None:
     told = f"file:4: filesystem.upload_owner: to give uploads to {OTHER} needs root (CAP_CHOWN), which "
     assert start(tmp_path, text) == [f"tftpd: {told}the daemon does not have"]
     assert start(tmp_path, f"  upload_owner: {os.geteuid()}\n") == []
-    assert start(tmp_path, "  upload_owner: nobody-at-all\n") == []
     able.add(CAP_CHOWN)
     assert start(tmp_path, text) == []
+
+
+def test_owners_that_nobody_is(tmp_path: Path, able: set[int]) -> None:
+    """Both are told, each with its line."""
+    able.add(CAP_CHOWN)
+    assert start(tmp_path, "  upload_owner: nobody-at-all\n  upload_group: no-such-group\n") == [
+        "tftpd: file:4: filesystem.upload_owner: there is no user nobody-at-all",
+        "tftpd: file:5: filesystem.upload_group: there is no group no-such-group",
+    ]
 
 
 def test_an_owner_when_root_is_given_up(tmp_path: Path, able: set[int]) -> None:

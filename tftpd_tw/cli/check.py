@@ -15,6 +15,7 @@ from tftpd_tw.service.config_reader import DEFAULT_FILE, Sources
 from tftpd_tw.service.config_warnings import without_effect
 from tftpd_tw.service.folders import named_folders
 from tftpd_tw.service.hooks import missing_programs
+from tftpd_tw.service.privileges import unknown_names
 
 
 def add_parser(commands: Any) -> None:
@@ -24,8 +25,8 @@ def add_parser(commands: Any) -> None:
         help="check a settings file",
         description="Name every mistake of a settings file, with its line; or, if there is none, print all"
         " settings that it leads to, as a file. The status is 1 if there are mistakes. What has no effect beside"
-        " other settings gets a warning; and so does a folder that this machine does not have, since the file may"
-        " be for another one.",
+        " other settings gets a warning; and so does a folder, user, group or program that this machine does not"
+        " have, since the file may be for another one.",
     )
     parser.add_argument("file", metavar="FILE", nargs="?", default=DEFAULT_FILE, help="[default: %(default)s]")
     instead = parser.add_mutually_exclusive_group()
@@ -56,6 +57,7 @@ def run(options: argparse.Namespace, _: list[str]) -> int:
     for path, base in named_folders(configuration):
         if not os.path.isdir(base):
             warnings.append((path, f"there is no folder {base} on this machine"))
+    warnings += ((path, f"{text} on this machine") for path, text in unknown_names(configuration))
     warnings += missing_programs(configuration)
     for path, text in warnings:
         print(sources.told(path, f"warning: {text}"), file=sys.stderr)  # noqa: T201

@@ -153,6 +153,7 @@ def compile_rules(rules: Sequence[RewriteRule]) -> tuple[CompiledRule, ...]:
         problems += (Problem(index, key, text) for key, text in _contradictions(rule))
     problems += _wrong_labels(rules)
     ready = tuple(rule for rule in compiled if rule is not None)
+    problems += _feeding_themselves(ready)
     if not problems:
         problems += _endless(ready)
     if problems:
@@ -216,9 +217,6 @@ def _wrong_labels(rules: Sequence[RewriteRule]) -> Iterator[Problem]:
 
 def _endless(rules: Sequence[CompiledRule]) -> Iterator[Problem]:
     """Rules that would never come to an end. What depends on the name is found out when that name comes."""
-    for index, one in enumerate(rules):
-        if one.rule.occurrences is Occurrences.UNTIL_NONE and _feeds_itself(one):
-            yield Problem(index, "replace", "'match' fits what is put in, so that 'until-none' would never end")
     targets = [_target(one, rules) for one in rules]
     if None in targets:
         return  # a jump to wherever the name says
@@ -234,6 +232,14 @@ def _endless(rules: Sequence[CompiledRule]) -> Iterator[Problem]:
             yield Problem(
                 index, key, f"{back}, and no rule from there to here changes the name: it would never end"
             )
+
+
+def _feeding_themselves(rules: Sequence[CompiledRule]) -> Iterator[Problem]:
+    """Rules each of which would never come to an end."""
+    for one in rules:
+        if one.rule.occurrences is Occurrences.UNTIL_NONE and _feeds_itself(one):
+            text = "'match' fits what is put in, so that 'until-none' would never end"
+            yield Problem(one.number - 1, "replace", text)
 
 
 def _feeds_itself(one: CompiledRule) -> bool:

@@ -83,7 +83,8 @@ class ConfigFile:
             raise ConfigurationError([f"{name}:{line}: not {language}: {reason}"]) from None
         except yaml.MarkedYAMLError as error:
             where = f"{name}:{error.problem_mark.line + 1}" if error.problem_mark is not None else name
-            raise ConfigurationError([f"{where}: not {language}: {error.problem}"]) from None
+            advice = "; indent with spaces instead of tabs" if "'\\t'" in str(error.problem) else ""
+            raise ConfigurationError([f"{where}: not {language}: {error.problem}{advice}"]) from None
         except (ValueError, OverflowError) as error:
             # An escape in quotes that stands for no character.
             raise ConfigurationError([f"{name}: not {language}: {error}"]) from None
@@ -93,8 +94,8 @@ class ConfigFile:
 
     def _build(self, loader: "_Loader") -> None:
         node = loader.get_single_node()
-        if node is None:
-            return
+        if node is None or (node.tag == _NULL and not node.value):
+            return  # nothing but comments, after `---` or without it
         if not isinstance(node, yaml.MappingNode):
             line = node.start_mark.line + 1
             raise ConfigurationError(
@@ -218,3 +219,4 @@ def _scalar(loader: _Loader, node: yaml.Node) -> Any:
 
 
 _MERGE = "tag:yaml.org,2002:merge"
+_NULL = "tag:yaml.org,2002:null"

@@ -137,7 +137,7 @@ class Sources:
             self._tree[setting.section] = {**target, setting.key: value}
             self._places[setting.path] = place
             self._names[setting.path] = other
-        elif (theirs := target[setting.key]) != value and _meaning(theirs, setting) != _meaning(value, setting):
+        elif _meaning(theirs := target[setting.key], setting) not in (None, _meaning(value, setting)):
             here = self._place(setting.path)
             text = (
                 f"expected {shown(theirs)} as for {dotted(setting.path)} in line {here.line},"
@@ -239,10 +239,11 @@ def _typed(text: str, kind: Any) -> Any:
 
 
 def _meaning(value: object, setting: Setting) -> object:
+    """None if it may not be that, which is told elsewhere."""
     try:
         return KINDS[setting.kind].structure(value)
     except ValueError:
-        return value
+        return None
 
 
 def _make_converter() -> Converter:
@@ -270,7 +271,7 @@ def _make_converter() -> Converter:
 
     def structure_list(value: object, kind: Any) -> Any:
         if not isinstance(value, list):
-            raise mistake("a list", value)
+            raise mistake("a list such as [a, b]", value)
         items: Any = list[item_kind(kind)]  # type: ignore[misc]
         return tuple(converter.structure(value, items))
 

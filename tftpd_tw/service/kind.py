@@ -4,6 +4,7 @@ What :attr:`Kind.read` gets is what YAML made of the text. The functions make th
 """
 
 import enum
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -75,10 +76,16 @@ def shown(value: object) -> str:
     return str(value)
 
 
+_DIGITS = re.compile("0|[1-9][0-9]*")
+"""What would be a number, were it not in quotes."""
+
+
 def number(what: str, least: int, most: int) -> Kind:
     """A whole number, from ``least`` to ``most``."""
 
     def read(value: Any) -> int:
+        if isinstance(value, str) and _DIGITS.fullmatch(value):
+            raise ReasonError("a number has no quotes")
         if type(value) is not int or not least <= value <= most:
             raise ValueError
         return value

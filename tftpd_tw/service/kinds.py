@@ -20,7 +20,7 @@ from tftpd_tw.policy.globs import Globs
 from tftpd_tw.policy.rewrite_rules import Occurrences, Then
 from tftpd_tw.protocol.options import MAX_BLKSIZE, MAX_WINDOW_BLOCKS, MIN_BLKSIZE
 from tftpd_tw.service import value_types as types
-from tftpd_tw.service.kind import Kind, number, one_of, one_of_enum, or_word, real, size, text, time
+from tftpd_tw.service.kind import Kind, ReasonError, number, one_of, one_of_enum, or_word, real, size, text, time
 from tftpd_tw.service.setting import is_list, is_map, item_kind, without_none
 
 
@@ -106,6 +106,8 @@ def _owner(value: Any) -> str:
 
 
 def _switch(value: Any) -> bool:
+    if value in ("true", "false"):
+        raise ReasonError("it has no quotes")
     if not isinstance(value, bool):
         raise TypeError
     return value

@@ -43,11 +43,11 @@ class Becoming:
         if capable(CAP_CHOWN) and not changes:
             return
         lacking = f"needs root (CAP_CHOWN), which {'--uid gives up' if changes else 'the daemon does not have'}"
-        owner = _number(filesystem.upload_owner, lambda name: pwd.getpwnam(name).pw_uid)
+        owner = _number(filesystem.upload_owner, _user)
         user = self.uid if self.uid is not None else os.geteuid()
         if owner not in (None, user):
             yield ("filesystem", "upload_owner"), f"to give uploads to {filesystem.upload_owner} {lacking}"
-        group = _number(filesystem.upload_group, lambda name: grp.getgrnam(name).gr_gid)
+        group = _number(filesystem.upload_group, _group)
         if group is not None and group not in self._groups(changes):
             text = f"uploads of the group {filesystem.upload_group}, in which {_name(user)} is not: this {lacking}"
             yield ("filesystem", "upload_group"), text
@@ -58,6 +58,17 @@ class Becoming:
         # As twistd does it.
         entry = pwd.getpwuid(self.uid)
         return os.getgrouplist(entry.pw_name, entry.pw_gid if self.gid is None else self.gid)
+
+
+def unknown_names(configuration: Configuration) -> Iterator[tuple[Path, str]]:
+    """Settings of whom uploads belong to that name nobody; asks the system, in whatever thread this is."""
+    filesystem = configuration.filesystem
+    for key, what, name, look_up in (
+        ("upload_owner", "user", filesystem.upload_owner, _user),
+        ("upload_group", "group", filesystem.upload_group, _group),
+    ):
+        if name is not None and _number(name, look_up) is None:
+            yield ("filesystem", key), f"there is no {what} {name}"
 
 
 def capable(capability: int) -> bool:
@@ -77,8 +88,16 @@ def _name(uid: int) -> str:
         return f"user {uid}"
 
 
+def _user(name: str) -> int:
+    return pwd.getpwnam(name).pw_uid
+
+
+def _group(name: str) -> int:
+    return grp.getgrnam(name).gr_gid
+
+
 def _number(name: Owner | None, look_up: Callable[[str], int]) -> int | None:
-    """None also for a name that there is not, which is told where it is used."""
+    """None also for a name that there is not, see :func:`unknown_names`."""
     if name is None:
         return None
     try:
