@@ -9,9 +9,11 @@ import yaml
 from attrs import NOTHING, evolve, frozen
 
 from tftpd_tw.backends.uploading import UploadPolicy
-from tftpd_tw.interfaces import Direction, Outcome
+from tftpd_tw.interfaces import Address, Direction, Outcome, Request
 from tftpd_tw.policy.access import Action
+from tftpd_tw.policy.client_names import PLACEHOLDERS, names_by_address
 from tftpd_tw.policy.rewrite_rules import Occurrences, Then
+from tftpd_tw.protocol.packets import Mode
 from tftpd_tw.service import value_types as types
 from tftpd_tw.service.config_document import effective, example, reference
 from tftpd_tw.service.config_reader import Sources
@@ -252,6 +254,16 @@ class Model:
     """What others will add, on a small scale."""
 
     security: Rules = section(Rules, "Who may do what.")
+
+
+def test_the_reference_says_how_clients_are_called() -> None:
+    """Whoever makes a folder for each has to know how it is spelled."""
+    [told] = [part for part in reference().split("\n* ") if part.startswith("**Placeholders**")]
+    client, server = Address("192.0.2.9", 2000), Address("192.0.2.1", 69)
+    names = names_by_address(Request(Direction.READ, b"f", Mode.OCTET, {}, client, server))
+    assert f"`{{ip}}` is the client's address, `{names.ip.decode()}`" in told
+    assert f"as PXELINUX has it, `{names.ip_hex.decode()}`" in told
+    assert all(f"`{{{name}}}`" in told for name in PLACEHOLDERS)
 
 
 def test_lists_of_classes(tmp_path: Path) -> None:

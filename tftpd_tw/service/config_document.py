@@ -83,6 +83,11 @@ says goes before it. Nothing has to be in it but `filesystem.root`, and not even
   `answers_per_second` take all of an IPv6 /64 for one (`answers_ipv6_prefix`), since whoever forges one address
   of it can forge them all; but link-local addresses each for itself. An IPv4 address that is written as IPv6
   (`::ffff:192.0.2.1`) is IPv4.
+* **Placeholders**: `{{ip}}` is the client's address, `192.0.2.9` or `2001:db8::9`; `{{ip_hex}}` the same in
+  hexadecimal digits as PXELINUX has it, `C0000209`; `{{mac}}` its hardware address, `52-54-00-12-34-56`, which is
+  not known behind a router; `{{interface}}` the interface that its request came in by, `eth0`. A folder or rule
+  that needs what is not known is passed over. The daemon makes no folders: where a client's is not there, it has
+  none.
 * A mistake keeps the daemon from starting. An unknown key is a mistake, and so is one that is there twice.
 * `tftpd-tw reload`, or SIGHUP, has a running daemon read the file again. New requests are served by what it says
   then; transfers in progress go on as they began. If there is a mistake in it, nothing changes.
