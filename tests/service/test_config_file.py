@@ -209,6 +209,12 @@ def test_nothing_but_comments(text: str, yaml_file: Path) -> None:
             "a:\n\tb: 1\n",
             ":2: not YAML: found character '\\t' that cannot start any token; indent with spaces instead of tabs",
         ),
+        (
+            '{"a": {\n  "b": 1,  // one\n  "c": 2}}\n',
+            ":3: not YAML: expected ',' or '}', but got ':'; // begins a comment only if the name of the file ends"
+            " in .json",
+        ),
+        ("{a: 'http://x', b: 1, # one\nc: 2: 3}\n", ":2: not YAML: expected ',' or '}', but got ':'"),
     ],
 )
 def test_what_cannot_be_read(text: str, line: str, yaml_file: Path) -> None:

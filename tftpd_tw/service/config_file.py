@@ -71,7 +71,7 @@ class ConfigFile:
 
         :raises ConfigurationError: it is no mapping in YAML or JSON
         """
-        language = "JSON" if name.endswith(".json") else "YAML"
+        language = "JSON" if name.lower().endswith(".json") else "YAML"
         found = cls(name)
         try:
             if language == "JSON":
@@ -83,8 +83,8 @@ class ConfigFile:
             raise ConfigurationError([f"{name}:{line}: not {language}: {reason}"]) from None
         except yaml.MarkedYAMLError as error:
             where = f"{name}:{error.problem_mark.line + 1}" if error.problem_mark is not None else name
-            advice = "; indent with spaces instead of tabs" if "'\\t'" in str(error.problem) else ""
-            raise ConfigurationError([f"{where}: not {language}: {error.problem}{advice}"]) from None
+            problem = f"{error.problem}{_advice(language, text, str(error.problem))}"
+            raise ConfigurationError([f"{where}: not {language}: {problem}"]) from None
         except (ValueError, OverflowError) as error:
             # An escape in quotes that stands for no character.
             raise ConfigurationError([f"{name}: not {language}: {error}"]) from None
@@ -194,6 +194,15 @@ class _Loader(yaml.SafeLoader):
         """Put what is merged into ``node``. PyYAML calls it for each part, too, before it takes that."""
         super().flatten_mapping(node)
         self.count(len(node.value), node)
+
+
+def _advice(language: str, text: str, problem: str) -> str:
+    """What to do about a mistake that the parser describes in its own way only."""
+    if "'\\t'" in problem:
+        return "; indent with spaces instead of tabs"
+    if language == "YAML" and re.search(r"(^|\s)//", text):
+        return "; // begins a comment only if the name of the file ends in .json"
+    return ""
 
 
 def _as_yaml(match: re.Match[str]) -> str:
