@@ -72,6 +72,7 @@ def test_only_the_root_is_needed(root: str) -> None:
         ("--port-range", "1024-65535", "network", "port_range", PortRange(1024, 65535)),
         ("--port-range", "any", "network", "port_range", ANY_PORTS),
         ("--address", "FD00::0:1", "network", "addresses", ("fd00::1",)),
+        ("--address", "::ffff:192.0.2.1", "network", "addresses", ("192.0.2.1",)),
         ("--uploads", "deny", "filesystem", "uploads", UploadPolicy.DENY),
         ("--uploads", "create", "filesystem", "uploads", UploadPolicy.CREATE),
         ("--uploads", "overwrite", "filesystem", "uploads", UploadPolicy.OVERWRITE),

@@ -116,7 +116,8 @@ def _switch(value: Any) -> bool:
 def _host(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError
-    return str(ipaddress.ip_address(value))
+    address = ipaddress.ip_address(value)
+    return str(getattr(address, "ipv4_mapped", None) or address)
 
 
 def _interface(value: Any) -> str:
