@@ -295,6 +295,22 @@ def test_mistakes_under_both_names(file: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("listeners: []\n", "network.listeners"),
+        ("cache_size: 1Gi\n", "performance.cache_size"),
+        ("cashe: {}\n", "cache"),
+        ("network: {listeners: [{interfaces: [lo]}]}\n", "interface"),
+        ("network: {root: /}\n", "filesystem.root"),
+    ],
+)
+def test_what_is_meant(text: str, meant: str, file: Path) -> None:
+    """By a key that is in the wrong place, or misspelled."""
+    [line] = mistakes(file, text)
+    assert line.endswith(f": unknown key; did you mean {meant!r}?")
+
+
 def test_values_in_quotes(file: Path) -> None:
     """Numbers and switches have none, and that is said."""
     assert mistakes(file, 'performance: {window_size: "16", workers: "2"}\ncache: {enabled: "false"}\n') == [

@@ -207,15 +207,14 @@ class Sources:
 
     def _advice(self, key: str, path: Path, kind: Any) -> str:
         known = [part.name for part in attrs.fields(kind)]
-        everywhere = [setting.path for setting in settings(self.model)]
-        others = [setting.about.other_name for setting in settings(self.model)]
-        near = difflib.get_close_matches(
-            key, [*known, *(name[1] for name in others if name and name[:1] == path)], 1
-        )
-        if near:
-            return f"did you mean {near[0]!r}?"
-        if homes := [dotted(place) for place in everywhere if place[1] == key]:
-            return f"did you mean {homes[0]!r}?"
+        others = [name for setting in settings(self.model) if (name := setting.about.other_name) is not None]
+        everywhere = [*(setting.path for setting in settings(self.model)), *others]
+        near = difflib.get_close_matches(key, [*known, *(name[1] for name in others if name[:1] == path)], 1)
+        homes = [dotted(place) for place in everywhere if place[1] == key]
+        # Beside the sections, a key that one of them has is that, and no section that is called like it.
+        meant = [*near, *homes] if path else [*homes, *near]
+        if meant:
+            return f"did you mean {meant[0]!r}?"
         return f"known are {', '.join(known)}"
 
 
