@@ -1,6 +1,7 @@
 """Globs: what they mean, and that no name makes them slow."""
 
 import fnmatch
+import re
 
 import pytest
 from hypothesis import given
@@ -87,10 +88,11 @@ def test_what_is_no_glob(glob):
         Globs.compile([glob.encode()])
 
 
-def test_what_is_no_extension():
-    """A folder is none."""
-    with pytest.raises(ValueError, match=r"expected an extension as '\.cfg', got 'a/b'"):
-        Globs.extensions([b"a/b"])
+@pytest.mark.parametrize("text", ["a/b", "*.cfg", "*", "c?g", ".[ab]"])
+def test_what_is_no_extension(text):
+    """A folder is none, and no glob."""
+    with pytest.raises(ValueError, match=rf"expected an extension as '\.cfg', got {re.escape(repr(text))}"):
+        Globs.extensions([text.encode()])
 
 
 def naive(pattern, path):

@@ -54,7 +54,7 @@ class Globs:
         """All files whose names end in a dot and one of ``extensions``, which may have the dot too, in any case;
         the empty one stands for names without a dot.
 
-        :raises ValueError: one has a slash or NUL in it
+        :raises ValueError: one has a slash, a NUL or a wildcard in it
         """
         return cls(_one_pattern(map(_file, extensions), ignore_case=True))
 
@@ -68,9 +68,13 @@ def _one_pattern(alternatives: Iterable[bytes], ignore_case: bool) -> re.Pattern
     return re.compile(rb"(?:%s)\Z" % (b"|".join(alternatives) or _NOTHING), flags)
 
 
+_NOT_IN_EXTENSIONS = set(b"/\0*?[")
+"""Whoever writes a wildcard means a glob, which would be an extension that no file has."""
+
+
 def _file(extension: bytes) -> bytes:
     bare = extension.removeprefix(b".")
-    if b"/" in bare or b"\0" in bare:
+    if set(bare) & _NOT_IN_EXTENSIONS:
         raise ValueError(f"expected an extension as '.cfg', got {extension.decode(errors='backslashreplace')!r}")
     return rb"(?:.*/)?[^/]+\." + re.escape(bare) if bare else rb"(?:.*/)?[^/.]+"
 

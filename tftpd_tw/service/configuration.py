@@ -150,7 +150,9 @@ class Security:
         (), "Networks whose clients get no answer in any case."
     )
     allowed_extensions: tuple[types.Extension, ...] = setting(
-        (), "Ends of names that are served; case does not matter, `''` is for names without a dot. Empty: all."
+        (),
+        "Ends of names that are served, as `.cfg`; case does not matter, `''` is for names without a dot. Empty:"
+        " all.",
     )
     denied_patterns: tuple[types.NameGlob, ...] = setting(
         (), "Names that are refused, as globs: `*.key`, `secret/`; case does not matter."

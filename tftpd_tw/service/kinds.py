@@ -217,7 +217,7 @@ KINDS: Mapping[Any, Kind] = {
     types.NameGlob: text(
         "a glob such as *.key or secret/", lambda value: Globs.compile([value.encode()], ignore_case=True)
     ),
-    types.Extension: text("the end of a name, without a slash", lambda value: Globs.extensions([value.encode()])),
+    types.Extension: text("the end of a name, such as .cfg", lambda value: Globs.extensions([value.encode()])),
     types.OptionName: one_of(
         {name: name for name in (types.ALL_OPTIONS, *sorted(map(bytes.decode, profiles.ALL_OPTIONS)))}
     ),
