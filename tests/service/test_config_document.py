@@ -12,6 +12,7 @@ from tftpd_tw.backends.uploading import UploadPolicy
 from tftpd_tw.interfaces import Address, Direction, Outcome, Request
 from tftpd_tw.policy.access import Action
 from tftpd_tw.policy.client_names import PLACEHOLDERS, names_by_address
+from tftpd_tw.policy.globs import Globs
 from tftpd_tw.policy.rewrite_rules import Occurrences, Then
 from tftpd_tw.protocol.packets import Mode
 from tftpd_tw.service import value_types as types
@@ -254,6 +255,22 @@ class Model:
     """What others will add, on a small scale."""
 
     security: Rules = section(Rules, "Who may do what.")
+
+
+def test_the_reference_says_what_globs_mean() -> None:
+    """As they are matched."""
+    [told] = [part for part in reference().split("\n* ") if part.startswith("**Globs**")]
+    for glob, meant, others in (
+        ("*.key", (b"a.key", b"x/a.key"), (b"key",)),
+        ("secret", (b"secret", b"x/secret", b"secret/a"), (b"secrets",)),
+        ("secret/", (b"secret/a", b"x/secret/a"), (b"secret",)),
+        ("/secret", (b"secret", b"secret/a"), (b"x/secret",)),
+        ("boot/*.cfg", (b"boot/a.cfg",), (b"x/boot/a.cfg", b"boot/x/a.cfg")),
+    ):
+        assert f"`{glob}`" in told
+        globs = Globs.compile([glob.encode()])
+        assert all(map(globs.match, meant))
+        assert not any(map(globs.match, others))
 
 
 def test_the_reference_says_how_clients_are_called() -> None:

@@ -83,6 +83,10 @@ says goes before it. Nothing has to be in it but `filesystem.root`, and not even
   `answers_per_second` take all of an IPv6 /64 for one (`answers_ipv6_prefix`), since whoever forges one address
   of it can forge them all; but link-local addresses each for itself. An IPv4 address that is written as IPv6
   (`::ffff:192.0.2.1`) is IPv4.
+* **Globs** are as in `.gitignore`: `*.key` and `secret` are files or folders of that name in any folder, `secret/`
+  is what is in such folders; with another slash, as in `/secret` or `boot/*.cfg`, it is the whole name from the
+  root on. `*` and `?` stand for no slash, `**/` for any folders, `[a-z]` and `[!a-z]` for one character. A folder
+  stands for all that is in it.
 * **Placeholders**: `{{ip}}` is the client's address, `192.0.2.9` or `2001:db8::9`; `{{ip_hex}}` the same in
   hexadecimal digits as PXELINUX has it, `C0000209`; `{{mac}}` its hardware address, `52-54-00-12-34-56`, which is
   not known behind a router; `{{interface}}` the interface that its request came in by, `eth0`. A folder or rule
