@@ -11,7 +11,7 @@ from tftpd_tw.interfaces import Address, Direction, Outcome, Request, TransferRe
 from tftpd_tw.net.neighbours import NOBODY, Neighbour
 from tftpd_tw.policy.notices import INTERVAL, MOST_PER_INTERVAL
 from tftpd_tw.protocol.packets import Mode
-from tftpd_tw.telemetry.reports import GAP, MOST_REFUSED, MOST_WAITING, PATIENCE, Report, Reports
+from tftpd_tw.telemetry.reports import GAP, LATE, MOST_REFUSED, MOST_WAITING, PATIENCE, Report, Reports
 
 REQUEST = Request(Direction.READ, b"f", Mode.OCTET, (), Address("192.0.2.7", 2000), Address("192.0.2.1", 69))
 COMPLETED = TransferRecord(REQUEST, None, Outcome.COMPLETED, "completed")
@@ -80,9 +80,31 @@ def test_what_is_told_once_a_minute(record: TransferRecord, told_of: int) -> Non
     for _ in range(5):
         happens()
     assert [report.more for report in found] == [0] * told_of
-    clock.advance(INTERVAL)
+    clock.advance(INTERVAL - 1)
+    assert len(found) == told_of
+    clock.pump([1, LATE])
+    assert sum(1 + report.more for report in found) == 5
+    assert clock.getDelayedCalls() == []
     happens()
-    assert found[-1].more == 5 - told_of
+    happens()
+    assert len(found) == (2 if told_of == 1 else 7)
+    clock.advance(INTERVAL)
+    clock.advance(LATE)
+    assert sum(1 + report.more for report in found) == 7
+
+
+def test_the_last_time_that_it_happened() -> None:
+    """Is what is told when the minute is over, with its own time of day."""
+    clock, found = Clock(), list[Report]()
+    reports = Reports(clock, [found.append], now=clock.seconds)
+    for port in (2000, 2001, 2002):
+        reports.request_refused(evolve(MISSING, request=evolve(REQUEST, client=Address("192.0.2.7", port))))
+        clock.advance(7.0)
+    clock.pump([LATE] * 7)
+    assert [(report.record.request.client.port, report.at, report.more) for report in found] == [
+        (2000, 0.0, 0),
+        (2002, 14.0, 1),
+    ]
 
 
 def test_each_kind_counts_for_itself() -> None:
@@ -168,6 +190,9 @@ def test_the_end(later: bool) -> None:
     reports.transfer_ended(None, of("192.0.2.8"))
     if later:
         kernel.answer()
+    reports.request_refused(MISSING)
+    reports.request_refused(MISSING)
     reports.flush()
-    assert [report.record.request.client.host for report in found] == ["192.0.2.7", "192.0.2.8"]
+    hosts = [report.record.request.client.host for report in found]
+    assert hosts == ["192.0.2.7", "192.0.2.8", "192.0.2.7", "192.0.2.7"]
     assert clock.getDelayedCalls() == []

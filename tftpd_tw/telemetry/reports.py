@@ -1,13 +1,14 @@
 """What is told of finished transfers, and of requests that came to nothing: to the log, to the page, to hooks.
 
 Not everything is. What one client can bring about again and again is told once a minute, with the number of times
-since: a request that gets no answer, a transfer whose client never answers, and the same name that is refused.
+since: a request that gets no answer, a transfer whose client never answers, and the same name that is refused. If it
+does not go on, the last time is told when the minute is over, so that the numbers are complete.
 
 A report says who the client is on the wire, which only the kernel knows. It is asked in a thread, for all reports
 at once that have come meanwhile, and no more than twenty times a second.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from time import time
 
 from attrs import define, evolve, field, frozen
@@ -29,6 +30,9 @@ MOST_WAITING = 200
 
 PATIENCE = 1.0
 """Seconds after which they are told so too."""
+
+LATE = 10.0
+"""Seconds between two looks for what does not go on."""
 
 MALFORMED = 'request malformed client={client} detail="{detail}" more={more}'
 """``more``: how many of this client's were passed over since its last line."""
@@ -78,6 +82,7 @@ class Reports:
     _waiting: list[Report] = field(init=False, factory=list)
     _next: float = field(init=False, default=0.0)
     _call: IDelayedCall | None = field(init=False, default=None)
+    _late: IDelayedCall | None = field(init=False, default=None)
 
     def transfer_started(self, transfer: ITransfer) -> None:
         """Only the end is told."""
@@ -85,20 +90,20 @@ class Reports:
     def transfer_ended(self, transfer: ITransfer, record: TransferRecord) -> None:
         """Tell it; of who never answers one a minute, since that costs him one packet each."""
         if record.outcome is Outcome.UNANSWERED:
-            self._add(record, self._unanswered.due(record.request.client.host, self._clock.seconds()))
+            self._add_seldom(self._unanswered, record.request.client.host, record)
         else:
-            self._add(record, 0)
+            self._add(record, self._now(), 0)
 
     def request_refused(self, record: TransferRecord) -> None:
         """Tell it; of whom nobody answers one a minute, and of the same refusal one for each client."""
-        request, now = record.request, self._clock.seconds()
+        request = record.request
         if record.outcome is Outcome.REFUSED:
             self._on_refused(record)
-            self._add(record, self._refused.due((request.client.host, request.name, record.reason), now))
+            self._add_seldom(self._refused, (request.client.host, request.name, record.reason), record)
         elif record.outcome is Outcome.IGNORED:
-            self._add(record, self._ignored.due(request.client.host, now))
+            self._add_seldom(self._ignored, request.client.host, record)
         else:
-            self._add(record, 0)
+            self._add(record, self._now(), 0)
 
     def error_sent(self, code: int) -> None:
         """The record says it."""
@@ -114,7 +119,15 @@ class Reports:
             self._log.info(MALFORMED, client=str(sender), detail=escaped(detail.encode()), more=more)
 
     def flush(self) -> None:
-        """Tell now what waits."""
+        """Tell now what waits, for nothing comes any more."""
+        self._add_late(all_of_them=True)
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+        self._tell_all()
+
+    def _tell_all(self) -> None:
+        """Tell what waits for the kernel."""
         reports = self._asked + self._waiting
         self._asked, self._waiting = [], []
         if self._call is not None and self._call.active():
@@ -122,17 +135,38 @@ class Reports:
         self._call = None
         self._tell(reports)
 
-    def _add(self, record: TransferRecord, more: int | None) -> None:
-        if more is None:
-            return
-        report = Report(record, self._now(), more)
+    def _add_seldom(self, notices: Notices, key: Hashable, record: TransferRecord) -> None:
+        at = self._now()
+        more = notices.due(key, self._clock.seconds(), (record, at))
+        if more is not None:
+            self._add(record, at, more)
+        elif self._late is None and notices.waiting:
+            self._late = self._clock.callLater(LATE, self._tell_late)
+
+    def _tell_late(self) -> None:
+        self._late = None
+        self._add_late()
+        if any(notices.waiting for notices in self._seldom):
+            self._late = self._clock.callLater(LATE, self._tell_late)
+
+    def _add_late(self, *, all_of_them: bool = False) -> None:
+        for notices in self._seldom:
+            for (record, at), more in notices.late(self._clock.seconds(), all_of_them=all_of_them):
+                self._add(record, at, more)
+
+    @property
+    def _seldom(self) -> tuple[Notices, ...]:
+        return self._refused, self._unanswered, self._ignored
+
+    def _add(self, record: TransferRecord, at: float, more: int) -> None:
+        report = Report(record, at, more)
         if self._identify is None:
             for tell in self._listeners:
                 tell(report)
             return
         self._waiting.append(report)
         if len(self._waiting) >= MOST_WAITING:
-            self.flush()
+            self._tell_all()
         elif not self._asked and self._call is None:
             self._ask_soon()
 
@@ -149,7 +183,7 @@ class Reports:
         self._next = self._clock.seconds() + GAP
         self._asked, self._waiting = asked, _ = self._waiting, []
         # One who configures the network may keep the kernel from answering.
-        self._call = self._clock.callLater(PATIENCE, self.flush)
+        self._call = self._clock.callLater(PATIENCE, self._tell_all)
         self._identify([report.record.request for report in asked]).addCallback(self._identified, asked)
 
     def _identified(self, neighbours: list[Neighbour], asked: list[Report]) -> None:
