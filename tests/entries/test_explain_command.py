@@ -89,6 +89,31 @@ def test_what_was_not(explain: Explain) -> None:
     )
 
 
+def test_what_has_no_record_yet(explain: Explain) -> None:
+    """Within a minute the same refusal has one record; how often it was and when the last was is counted."""
+    counted = {"direction": "read", "name": "vmlinux", "reason": "not-found", "count": 7}
+    late = {**counted, "last": "2026-09-21T14:13:18.000Z"}
+    pages = {
+        **transfers(ended(name="x"), refused("vmlinux"), refused("vmlinux", more=2)),
+        "/api/misses": (200, json.dumps({"schema": 1, "misses": [late]})),
+    }
+    number, text = explain(pages)
+    assert number == 1
+    assert "8 requests for 2 names. The last one, for vmlinux, was NOT served (2 s ago)." in text
+    assert "NOT SERVED read vmlinux, 7 times, 14:13:18 (2 s ago)" in text
+
+
+@pytest.mark.parametrize(
+    "value",
+    [{"misses": 7}, {"misses": [7, {"name": "x"}]}, {"misses": [{**refused("x"), "count": [1], "last": 3}]}],
+)
+def test_counts_that_are_not_as_they_should_be(value: Any, explain: Explain) -> None:
+    """Then the records count."""
+    number, text = explain({**transfers(refused("x", more=1)), "/api/misses": (200, json.dumps(value))})
+    assert number == 1
+    assert "NOT SERVED read x, 2 times, 14:13:10 (10 s ago)" in text
+
+
 @pytest.mark.parametrize(
     ("requests", "number"),
     [
@@ -477,7 +502,7 @@ def test_suggestions_that_are_not_as_they_should_be(value: Any) -> None:
 
 def test_a_daemon_that_says_strange_things(explain: Explain) -> None:
     """What is about others, or about nobody, is left out."""
-    assert Case.of(CLIENT, {"ended": [{}, 7, ended(client="192.0.2.9")], "active": "x"}).requests == ()
+    assert Case.of(CLIENT, {"ended": [{}, 7, ended(client="192.0.2.9")], "active": "x"}, {}).requests == ()
     number, text = explain(transfers({}, ended(name="\033[2J", outcome=7, reason=[1]), 7))
     assert number == 1
     assert r"\x1b[2J" in text

@@ -70,7 +70,7 @@ def miss(
     count: int = 1,
 ) -> None:
     """Count requests for it."""
-    misses.add("read", name, reason, count, [client], time)
+    misses.add("read", name, reason, count, time, client, {client: (count, time)})
 
 
 def counted() -> Misses:
@@ -100,7 +100,25 @@ def test_misses_are_counted() -> None:
     }
     assert (third["name"], third["reason"], third["count"]) == ("a", "access-violation", 1)
     assert misses.ranked(1) == [first]
-    assert misses.ranked(10, {"192.0.2.2"}) == [second]
+
+
+def test_misses_of_a_client() -> None:
+    """How often it has asked, and when, whoever else did."""
+    misses = counted()
+    assert misses.ranked(10, {"192.0.2.2"}) == [
+        {
+            "direction": "read",
+            "name": "a",
+            "reason": "not-found",
+            "count": 1,
+            "clients": 1,
+            "last": "2",
+            "last_client": "192.0.2.2",
+        }
+    ]
+    both = misses.ranked(10, {"192.0.2.1", "192.0.2.2", "192.0.2.3"})
+    assert both == misses.ranked(10)
+    assert misses.ranked(10, {"192.0.2.3"}) == []
 
 
 def test_misses_are_counted_elsewhere() -> None:
@@ -126,7 +144,8 @@ def test_misses_are_bounded() -> None:
     assert {"0", "2", "one more"} <= names
     for number in range(2 * CLIENTS):
         miss(misses, "0", f"client {number}")
-    assert misses.ranked(1)[0]["clients"] == CLIENTS
+    [first] = misses.ranked(1)
+    assert (first["count"], first["clients"]) == (2 + 2 * CLIENTS, CLIENTS)
 
 
 @pytest.mark.parametrize("most", [0, 1])

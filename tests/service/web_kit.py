@@ -81,7 +81,15 @@ def shown(serving: FakeServing, suggest: Suggest = no_suggestions) -> Shown:
 def view(count: int = 0, ended: Any = (), active: Any = ()) -> dict[str, Any]:
     """What a process says of its transfers; those that were refused were so as often as they say."""
     missed = [
-        (each["direction"], each["name"], each["reason"], 1 + each["more"], [each["client"]], each["time"])
+        (
+            each["direction"],
+            each["name"],
+            each["reason"],
+            1 + each["more"],
+            each["time"],
+            each["client"],
+            {each["client"]: (1 + each["more"], each["time"])},
+        )
         for each in ended
         if each["outcome"] == "refused"
     ]

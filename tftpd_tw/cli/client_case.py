@@ -1,13 +1,15 @@
 """What a daemon remembers of one client: what that asked for, by name, how often, and what became of it."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from math import inf
 from posixpath import dirname
 from typing import Any
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from tftpd_tw.cli.asking import fit
-from tftpd_tw.cli.told import PROPER_ENDS, Told, transfers
+from tftpd_tw.cli.told import PROPER_ENDS, Told, number, transfers
 from tftpd_tw.interfaces import Direction, Outcome
 from tftpd_tw.protocol.errors import FileNotFound
 from tftpd_tw.telemetry.report_fields import PATH_LENGTH
@@ -64,10 +66,10 @@ class Case:
     """The last one first."""
 
     @classmethod
-    def of(cls, client: str, answer: Mapping[str, Any]) -> "Case":
-        """What a daemon answers of its transfers."""
+    def of(cls, client: str, answer: Mapping[str, Any], misses: Mapping[str, Any]) -> "Case":
+        """What a daemon answers of its transfers, and of the misses of that client."""
         told_of = [*reversed(transfers(answer, "active")), *transfers(answer, "ended")]
-        newest_first = [told for told in told_of if told.client == client]
+        newest_first = _complete([told for told in told_of if told.client == client], misses)
         found: dict[tuple[str, str], list[Told]] = {}
         for told in newest_first:
             found.setdefault((told.direction, told.name), []).append(told)
@@ -120,6 +122,30 @@ class Case:
             ),
             None,
         )
+
+
+def _complete(newest_first: list[Told], misses: Mapping[str, Any]) -> list[Told]:
+    """With the refused requests that have no record yet: within a minute the same one has only one."""
+    known: Counter[tuple[str, ...]] = Counter()
+    for told in newest_first:
+        known[_refusal(told)] += 1 + told.more
+    values = misses.get("misses")
+    counted = {
+        _refusal(Told.of(value)): value
+        for value in (values if isinstance(values, list) else [])
+        if isinstance(value, Mapping)
+    }
+    found = []
+    for told in newest_first:
+        value = counted.pop(_refusal(told), {}) if told.outcome == Outcome.REFUSED else {}
+        missing = int(number(value.get("count")) or 0) - known[_refusal(told)]
+        found.append(evolve(told, more=told.more + missing, time=value.get("last")) if missing > 0 else told)
+    return sorted(found, key=lambda told: -inf if told.time is None else -told.time)
+
+
+def _refusal(told: Told) -> tuple[str, ...]:
+    """What the daemon counts by."""
+    return told.direction, told.name, told.reason
 
 
 def answered(told: Told) -> bool:

@@ -12,7 +12,7 @@ from tftpd_tw.cli.asking import NoDaemonError, RunningDaemon, fetch_json, fit, r
 from tftpd_tw.cli.client_case import Case, suggestions
 from tftpd_tw.cli.explanations import Circumstances, Explanation, explain, quoted
 from tftpd_tw.cli.told import transfers
-from tftpd_tw.interfaces import Direction
+from tftpd_tw.interfaces import Direction, Outcome
 from tftpd_tw.protocol.text import escaped
 from tftpd_tw.service.config_file import ConfigFile, ConfigurationError
 from tftpd_tw.service.config_reader import DEFAULT_FILE, Sources
@@ -70,7 +70,13 @@ def inquire(daemon: RunningDaemon, client: str, name: str | None) -> Inquiry:
 
     :raises NoDaemonError: there is none that answers
     """
-    whole = Case.of(client, fetch_json(daemon, "/api/transfers", client=client))
+    answer = fetch_json(daemon, "/api/transfers", client=client)
+    misses = (
+        _misses(daemon, client)
+        if any(told.outcome == Outcome.REFUSED for told in transfers(answer, "ended"))
+        else {}
+    )
+    whole = Case.of(client, answer, misses)
     # As it is typed, or as it is shown.
     case = whole if name is None else whole.about({name, escaped(os.fsencode(name))})
     configuration, why = _configuration(daemon)
@@ -88,7 +94,7 @@ def inquire(daemon: RunningDaemon, client: str, name: str | None) -> Inquiry:
             looked_up = _look_up(configuration, case, whole, name)
     around = Circumstances(
         client,
-        _suggestions(daemon, case),
+        suggestions(misses),
         _Command(daemon, client, named=name is not None),
         single_port=configuration is not None and configuration.network.single_port,
     )
@@ -123,13 +129,11 @@ class _Command:
         return f"tftpd-tw map {quoted(name)} --client {self.client}{write}{config}"
 
 
-def _suggestions(daemon: RunningDaemon, case: Case) -> Mapping[tuple[str, str], Any]:
-    if all(asked.served for asked in case.asked):
-        return {}
+def _misses(daemon: RunningDaemon, client: str) -> Mapping[str, Any]:
     try:
-        return suggestions(fetch_json(daemon, "/api/misses", client=case.client))
+        return fetch_json(daemon, "/api/misses", client=client)
     except NoDaemonError:
-        return {}  # it looks through its folders for this, which may take too long
+        return {}  # it looks through its folders for names that may be meant, which may take too long
 
 
 def _configuration(daemon: RunningDaemon) -> tuple[Configuration | None, str]:

@@ -5,7 +5,7 @@ A boot loader tries many names and expects most of them to be missing, so a coun
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Set
+from collections.abc import Mapping, Set
 from typing import Any
 
 from attrs import define, field
@@ -22,7 +22,8 @@ class _Miss:
     count: int = 0
     last: str = ""
     client: str = ""
-    clients: set[str] = field(factory=set)
+    clients: dict[str, tuple[int, str]] = field(factory=dict)
+    """How often each has asked, and when it did last."""
 
 
 @define(eq=False)
@@ -31,12 +32,22 @@ class Misses:
 
     _misses: OrderedDict[tuple[str, str, str], _Miss] = field(init=False, factory=OrderedDict)
 
-    def add(self, direction: str, name: str, reason: str, count: int, clients: Iterable[str], last: str) -> None:
+    def add(
+        self,
+        direction: str,
+        name: str,
+        reason: str,
+        count: int,
+        last: str,
+        client: str,
+        clients: Mapping[str, tuple[int, str]],
+    ) -> None:
         """Count requests.
 
         :param name: escaped
-        :param clients: whose they were; the last one is that of the last
-        :param last: when that was
+        :param last: when the last of them was
+        :param client: whose that was
+        :param clients: how many of them each client has sent, and when the last; of some it may be unknown
         """
         key = (direction, name, reason)
         miss = self._misses.get(key)
@@ -46,37 +57,43 @@ class Misses:
             miss = self._misses[key] = _Miss()
         self._misses.move_to_end(key)
         miss.count += count
-        miss.last = last
-        for client in clients:
-            miss.client = client
-            if len(miss.clients) < CLIENTS:
-                miss.clients.add(client)
+        miss.last, miss.client = last, client
+        for each, (times, at) in clients.items():
+            if each in miss.clients or len(miss.clients) < CLIENTS:
+                before, _ = miss.clients.get(each, (0, ""))
+                miss.clients[each] = (before + times, at)
 
-    def take(self) -> list[tuple[str, str, str, int, list[str], str]]:
+    def take(self) -> list[tuple[str, str, str, int, str, str, dict[str, tuple[int, str]]]]:
         """All that :meth:`add` needs of each, to count them elsewhere; they are not here any more."""
-        taken = [
-            (*key, miss.count, [*(miss.clients - {miss.client}), miss.client], miss.last)
-            for key, miss in self._misses.items()
-        ]
+        taken = [(*key, miss.count, miss.last, miss.client, miss.clients) for key, miss in self._misses.items()]
         self._misses.clear()
         return taken
 
     def ranked(self, most: int, clients: Set[str] = frozenset()) -> list[dict[str, Any]]:
         """Up to ``most`` of them, those that are asked for most often first.
 
-        :param clients: only what one of these has asked for; none: all
+        :param clients: only what one of these has asked for, and how often they did; none: all
         """
-        asked = [item for item in self._misses.items() if not clients or item[1].clients & clients]
-        ranked = sorted(asked, key=lambda item: (-item[1].count, item[0]))
-        return [
+        found = [
             {
                 "direction": direction,
                 "name": name,
                 "reason": reason,
-                "count": miss.count,
-                "clients": len(miss.clients),
-                "last": miss.last,
-                "last_client": miss.client,
+                **(_of_clients(miss, clients) if clients else _of_all(miss)),
             }
-            for (direction, name, reason), miss in ranked[:most]
+            for (direction, name, reason), miss in self._misses.items()
+            if not clients or miss.clients.keys() & clients
         ]
+        found.sort(key=lambda miss: (-miss["count"], miss["direction"], miss["name"], miss["reason"]))
+        return found[:most]
+
+
+def _of_all(miss: _Miss) -> dict[str, Any]:
+    return {"count": miss.count, "clients": len(miss.clients), "last": miss.last, "last_client": miss.client}
+
+
+def _of_clients(miss: _Miss, clients: Set[str]) -> dict[str, Any]:
+    asked = {client: miss.clients[client] for client in miss.clients.keys() & clients}
+    last, client = max((at, client) for client, (_, at) in asked.items())
+    count = sum(times for times, _ in asked.values())
+    return {"count": count, "clients": len(asked), "last": last, "last_client": client}

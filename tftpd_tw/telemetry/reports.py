@@ -1,8 +1,8 @@
 """What is told of finished transfers, and of requests that came to nothing: to the log, to the page, to hooks.
 
 Not everything is. What one client can bring about again and again is told once a minute, with the number of times
-since: a request that gets no answer, a transfer whose client never answers, and the same name that is refused. If it
-does not go on, the last time is told when the minute is over, so that the numbers are complete.
+since: a request that gets no answer, a transfer whose client never answers, and the same name that is refused. If
+it does not go on, the last time is told when the minute is over, so that the numbers are complete.
 
 A report says who the client is on the wire, which only the kernel knows. It is asked in a thread, for all reports
 at once that have come meanwhile, and no more than twenty times a second.

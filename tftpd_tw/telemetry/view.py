@@ -45,8 +45,8 @@ class View:
     def refused(self, record: TransferRecord) -> None:
         """Count a refused request, also one that is not told."""
         request, now = record.request, iso_time(self._now())
-        name, reason = escaped(request.name), escaped(record.reason.encode())
-        self._missed.add(request.direction.value, name, reason, 1, [request.client.host], now)
+        name, reason, client = escaped(request.name), escaped(record.reason.encode()), request.client.host
+        self._missed.add(request.direction.value, name, reason, 1, now, client, {client: (1, now)})
 
     def since(self, seen: int) -> dict[str, Any]:
         """Values for JSON.
