@@ -11,7 +11,7 @@ from tftpd_tw.interfaces import Address
 from tftpd_tw.net.client import TransferFailed
 from tftpd_tw.net.engine import SocketAddress, joined, to_socket_address
 from tftpd_tw.net.sockets import bind_session_socket, unreachable_peers
-from tftpd_tw.protocol.errors import TFTPError
+from tftpd_tw.protocol.errors import Cancelled
 from tftpd_tw.protocol.events import Ended, Write
 from tftpd_tw.protocol.lifecycle import Machine, State
 from tftpd_tw.protocol.opening import Asking, Proceed
@@ -95,7 +95,7 @@ class _Download:
         while self._ended is None:
             now = time.monotonic()
             if now >= until or self.machine.block_count >= blocks:
-                self.machine.fail(TFTPError("that is enough"))
+                self.machine.fail(Cancelled())
                 self._settle()
                 return False
             wait = max(0.0, min(until, self.machine.deadline or until) - now)

@@ -14,7 +14,7 @@ from attrs import evolve, frozen
 from tftpd_tw.interfaces import Address
 from tftpd_tw.net.engine import to_socket_address
 from tftpd_tw.net.sockets import bind_session_socket, unreachable_peers
-from tftpd_tw.protocol.errors import IllegalOperation, TFTPError
+from tftpd_tw.protocol.errors import Cancelled, IllegalOperation
 from tftpd_tw.protocol.packets import Data, Error, Mode, Opcode, OptionAck, decode, encode_failure, encode_request
 from tftpd_tw.protocol.text import escaped
 
@@ -113,6 +113,6 @@ def _answer(sock: socket.socket) -> _Answer | None:
                 case Error():
                     return _Answer(peer[0], f"ERROR {packet.code}, {escaped(packet.text)}")
                 case OptionAck() | Data():
-                    sock.sendto(encode_failure(TFTPError()), peer)
+                    sock.sendto(encode_failure(Cancelled()), peer)
                     return _Answer(peer[0], "the file is there", there=True)
     return None
