@@ -350,7 +350,7 @@ def test_a_name_that_was_not_asked_for(root: Path, explain: Explain) -> None:
     number, text = explain(pages, CLIENT, "boot/vmlinux")
     assert number == 4
     assert "has not asked for that name. It has asked for, the last one first: a boot/vmlinuz" in text
-    assert "Where that name leads now: result ERROR 1" in text
+    assert f"Where that name leads now: folder {root}: boot/vmlinux: No such file" in text
 
 
 @pytest.mark.parametrize("name", [r"\Boot\BCD", r"\\Boot\\BCD"])

@@ -150,6 +150,19 @@ class TestCommand:
         assert status == 1
         assert lines[-1] == "result    ERROR 1 (File not found): Boot/BCD: No such file or directory"
 
+    @pytest.mark.parametrize(
+        ("arguments", "why"), [([], "No such file or directory"), (["--ignore-case"], "not there in any spelling")]
+    )
+    def test_one_folder(self, capsys, top, arguments, why):
+        """It is said where a name is looked for, there too."""
+        status = main(["map", "--client", "192.0.2.9", "--root", f"{top}/common", "no\x1b", *arguments])
+        lines = capsys.readouterr().out.replace(str(top), "").splitlines()
+        shown = rf"no\x1b: {why}"
+        assert (status, lines) == (
+            1,
+            [f"folder    /common: {shown}", f"result    ERROR 1 (File not found): {shown}"],
+        )
+
     def test_what_if(self, capsys, top):
         """One can try what a client with some hardware address would get."""
         (top / "hosts" / "52-54-00-00-00-ab").mkdir()

@@ -80,7 +80,8 @@ class DirectoryBackend:
         files: SharedFiles | None = None,
         read_ahead: int = READ_AHEAD,
     ) -> None:
-        self._shown = os.fsencode(root if shown is None else shown).rstrip(b"/")
+        self.shown = os.fsencode(root if shown is None else shown).rstrip(b"/")
+        """The path of the directory, as its users know it; empty for ``/``."""
         self.uploads = uploads
         self.max_upload = max_upload
         self.storing = storing
@@ -214,7 +215,7 @@ class DirectoryBackend:
         return reader
 
     def _source(self, components: tuple[bytes, ...]) -> Source:
-        return Source(self.name, b"/".join((self._shown, *components)))
+        return Source(self.name, b"/".join((self.shown, *components)))
 
     def _quota_known(self) -> "Deferred[None] | None":
         """Make sure that what the quota counts is fresh."""

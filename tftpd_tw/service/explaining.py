@@ -11,6 +11,8 @@ from attrs import frozen
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.python.failure import Failure
 
+from tftpd_tw.backends.caseless import CaselessBackend
+from tftpd_tw.backends.directory import DirectoryBackend
 from tftpd_tw.backends.guarded import GuardedBackend
 from tftpd_tw.backends.profiled import ProfiledBackend
 from tftpd_tw.backends.rewritten import RewritingBackend
@@ -80,7 +82,11 @@ def _follow(backend: IBackend, request: Request, say: Callable[[str, str], None]
             raise AccessViolation(refusal.reason)
         backend = backend.inner
     if not isinstance(backend, SearchBackend):
-        return _open(backend, request)
+        try:
+            return _open(backend, request)
+        except FileNotFound as error:
+            say("folder", f"{_folder(backend)}: {error}")
+            raise
     names = _result(backend.identify(request))
     if request.direction is Direction.WRITE:
         place = backend.uploads
@@ -100,6 +106,13 @@ def _follow(backend: IBackend, request: Request, say: Callable[[str, str], None]
             say("folder", f"{place.tree}: found")
             return found
     raise missing
+
+
+def _folder(backend: IBackend) -> str:
+    """The one folder that a backend without a search looks in."""
+    directory = backend.inner if isinstance(backend, CaselessBackend) else backend
+    assert isinstance(directory, DirectoryBackend)
+    return escaped(directory.shown or b"/", 1024)
 
 
 def _open(backend: IBackend, request: Request) -> str:
