@@ -91,6 +91,17 @@ def test_no_scrolling_sideways(sample: Browser) -> None:
         assert browser.run("return document.documentElement.scrollWidth") <= width
 
 
+def test_a_long_reason_stays_behind_its_mark(sample: Browser) -> None:
+    """Where it takes two lines, both begin at the same place."""
+    sample.run("document.querySelector('.why').lastChild.data = 'unanswered: no-answer '.repeat(9)")
+    lefts = sample.run(
+        "const range = document.createRange(); range.selectNodeContents(document.querySelector('.why').lastChild);"
+        "return [...range.getClientRects()].map((line) => Math.round(line.left))"
+    )
+    assert len(lefts) > 1
+    assert len(set(lefts)) == 1
+
+
 def test_structure(sample: Browser) -> None:
     """What a screen reader goes by: landmarks, headings in order, names of everything that can be used."""
     browser = sample

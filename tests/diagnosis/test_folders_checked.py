@@ -30,7 +30,7 @@ def test_no_folder(host: FakeHost) -> None:
     """That is no failure of the machine."""
     finding = host.find(folders, filesystem={"root": ""})
     assert (finding.state, finding.figure) == (SKIP, "no folder is named")
-    assert "--root" in finding.reason
+    assert finding.reason == "name one with --root, or a settings file with --config"  # behind a semicolon
 
 
 def test_a_folder(host: FakeHost) -> None:

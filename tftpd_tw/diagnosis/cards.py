@@ -81,7 +81,7 @@ def receive_offload(case: Case) -> Iterator[Finding]:
     machine = case.machine
     cards = [name for name in machine.interfaces() if os.path.exists(machine.sys / "class/net" / name / "device")]
     if not cards:
-        yield Finding(SKIP, "receive-offload", "no network card", "Only virtual interfaces are up.")
+        yield Finding(SKIP, "receive-offload", "no network card", "only virtual interfaces are up")
     for name in cards:
         if machine.receive_offload(name):
             yield Finding(OK, "receive-offload", "on", about=name)

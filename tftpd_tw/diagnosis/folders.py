@@ -26,7 +26,7 @@ def folders(case: Case) -> Iterator[Finding]:
     """Each folder that the settings name: whether it is one, and the daemon may read it."""
     named = bases(case.configuration)
     if not named:
-        reason = "Name one with --root, or a settings file with --config."
+        reason = "name one with --root, or a settings file with --config"
         yield Finding(SKIP, "folder", "no folder is named", reason)
     for folder in named:
         yield _folder(case, folder)

@@ -47,5 +47,5 @@ def allows(case: Case, about: os.stat_result, permission: int) -> bool:
 
 def untried(case: Case, check: str, folder: str) -> Finding:
     """What is found after :class:`CannotBecomeError`."""
-    reason = f"What {case.runner.user} may, as whom the daemon runs, can be tried by root only."
+    reason = f"what {case.runner.user} may, as whom the daemon runs, can be tried by root only"
     return Finding(SKIP, check, "cannot be tried", reason, ("sudo tftpd-tw doctor",), folder)

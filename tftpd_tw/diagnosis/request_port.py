@@ -52,7 +52,7 @@ def _held(case: Case, place: Place, taken: list[UdpSocket]) -> Finding:
         return Finding(OK, _CHECK, f"held by the daemon (pid {', '.join(map(str, daemons))})", about=where)
     look = f"ss -lpn 'sport = :{port}'"
     if not found and ours:
-        reason = "Who it is can be seen by root only; there is a daemon, so that it may well be that one."
+        reason = "who it is can be seen by root only; there is a daemon, so that it may well be that one"
         return Finding(SKIP, _CHECK, "held by a process of another user", reason, (f"sudo {look}",), where)
     who = _named(found.values()) or "a process of another user"
     if 1 in found:
