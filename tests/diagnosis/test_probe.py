@@ -11,7 +11,7 @@ from tftpd_tw.diagnosis import probe as probing
 from tftpd_tw.diagnosis import round_trips
 from tftpd_tw.diagnosis.download import Downloaded, Limit, download
 from tftpd_tw.diagnosis.findings import FAIL, WARN, Finding
-from tftpd_tw.diagnosis.probe import Probed, largest_block, probe
+from tftpd_tw.diagnosis.probe import NO_FILE, Probed, largest_block, probe
 from tftpd_tw.diagnosis.probed import as_values, findings
 from tftpd_tw.diagnosis.round_trips import RoundTrips, ask_again
 from tftpd_tw.interfaces import Address
@@ -218,7 +218,11 @@ def test_a_server_that_grants_no_options(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_without_a_file_nothing_is_downloaded() -> None:
     """Nor with one that is not there."""
     with server(not_found) as address:
-        assert [one.downloads for one in (probe(address, None), probe(address, b"name"))] == [(), ()]
+        nameless, named = probe(address, None), probe(address, b"name")
+    assert nameless.downloads == named.downloads == ()
+    assert "with --name" in told(nameless, "download").reason
+    assert [each.check for each in findings(named)] == ["answers", "route"]
+    assert [each.check for each in findings(Probed(SERVER, NO_FILE, 1500, RoundTrips(3)))] == ["answers", "route"]
 
 
 def done(blksize: int, windowsize: int, rate: int, retransmits: int = 0) -> Downloaded:

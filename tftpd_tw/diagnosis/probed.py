@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tftpd_tw.diagnosis.download import Downloaded
-from tftpd_tw.diagnosis.findings import FAIL, OK, WARN, Finding
+from tftpd_tw.diagnosis.findings import FAIL, OK, SKIP, WARN, Finding
 from tftpd_tw.diagnosis.probe import ETHERNET_BLOCK, NEARLY, NO_FILE, Probed
 from tftpd_tw.interfaces import Address
 from tftpd_tw.service.units import duration, size
@@ -28,6 +28,9 @@ def findings(probed: Probed) -> Iterator[Finding]:
         yield Finding(OK, "download", figure, again, about=f"blksize {one.blksize} windowsize {one.windowsize}")
     if probed.best is not None:
         yield _best(probed, probed.best)
+    elif probed.name == NO_FILE and probed.round_trips.seconds:
+        reason = "name a file that the server has with --name, to know which block and window sizes are best"
+        yield Finding(SKIP, "download", "not tried", reason)
 
 
 def as_values(probed: Probed) -> dict[str, Any]:
