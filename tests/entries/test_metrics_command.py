@@ -105,6 +105,7 @@ def test_the_text_of_an_interval() -> None:
     assert found["transfer rate"] == "1.00 MB/s 0 B/s"
     assert found["retransmits"] == "0 0"
     assert found["connections"].startswith("1 active")
+    assert found["cache"] == "0 hits, 0 misses; holds 0 B, 0 open files"
     assert "error reasons" not in found
 
 

@@ -99,8 +99,9 @@ def _reasons(view: View) -> str:
 
 def _cache(view: View) -> str:
     hits, misses = view.count(families.CACHE_HITS), view.count(families.CACHE_MISSES)
+    part = f" ({_part(hits, hits + misses)} hits)" if hits or misses else ""
     return (
-        f"{hits:.0f} hits, {misses:.0f} misses ({_part(hits, hits + misses)} hits);"
+        f"{hits:.0f} hits, {misses:.0f} misses{part};"
         f" holds {size(view.gauge(families.CACHE_BYTES))}, {view.gauge(families.CACHE_DESCRIPTORS):.0f} open files"
     )
 
