@@ -187,11 +187,11 @@ def test_wrong_intervals(interval: str, capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_no_daemon(capsys: pytest.CaptureFixture[str]) -> None:
-    """One line, and status 1."""
+    """One line, and status 3, as with the other commands."""
     with answering({}) as address:
         pass
     status, text, complaints = metrics(capsys, "--http", address)
-    assert (status, text) == (1, "")
+    assert (status, text) == (3, "")
     assert complaints == (
         f"tftpd-tw metrics: no daemon answers at {address}: Connection refused;"
         " it may not run, or have another --http\n"
