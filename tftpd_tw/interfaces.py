@@ -21,8 +21,8 @@ Rules that hold for every method here:
 """
 
 import enum
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Coroutine
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from attrs import frozen
 from twisted.internet.defer import Deferred
@@ -31,6 +31,11 @@ from zope.interface import Attribute, Interface
 from tftpd_tw.protocol.errors import TFTPError
 from tftpd_tw.protocol.options import Agreed
 from tftpd_tw.protocol.packets import Mode, Options
+
+T = TypeVar("T")
+
+Eventually: TypeAlias = Deferred[T] | Coroutine[Any, Any, T] | T
+"""What a method gives that may take time: the answer itself, a Deferred of it, or an ``async def``'s coroutine."""
 
 Buffer = bytes | bytearray | memoryview
 """Bytes of content. Whoever gets one does not change it, and whoever gave it does not change it later."""
@@ -99,7 +104,7 @@ class IReader(Interface):
         and content that ends earlier makes it fail."""
     )
 
-    def read(offset: int, length: int) -> "Buffer | Deferred[Buffer]":
+    def read(offset: int, length: int) -> Eventually[Buffer]:
         """Up to ``length`` bytes from ``offset``; empty only at the end.
 
         Calls come one at a time, each from where the one before ended. ``length`` is 512 to some megabytes.
@@ -114,15 +119,15 @@ class IReader(Interface):
 class IWriter(Interface):
     """Content being stored. Belongs to one transfer. Nothing is visible to others before :meth:`finish`."""
 
-    def write(data: Buffer) -> "None | Deferred[None]":
+    def write(data: Buffer) -> Eventually[None]:
         """Store ``data`` after what came before. Calls come one at a time; while a Deferred waits, the
         client is made to wait too.
         """
 
-    def finish() -> "None | Deferred[None]":
+    def finish() -> Eventually[None]:
         """All is there: make it durable and visible. Only then is the client told that it succeeded."""
 
-    def cancel() -> "None | Deferred[None]":
+    def cancel() -> Eventually[None]:
         """Leave nothing behind. Called at most once: instead of :meth:`finish`, or after it failed, maybe while a
         Deferred of either method is still waiting. What :meth:`finish` has published by then stays.
         """
@@ -136,12 +141,12 @@ class IBackend(Interface):
     :func:`tftpd_tw.backends.threads.shielded` does that.
     """
 
-    def open_read(request: Request) -> "IReader | Deferred[IReader]":
+    def open_read(request: Request) -> "Eventually[IReader]":
         """The content for ``request``. Its size must be known now, since the answer to the client may promise
         it; name and permission are settled here too, because some clients hang on a later ERROR (rule C031).
         """
 
-    def open_write(request: Request) -> "IWriter | Deferred[IWriter]":
+    def open_write(request: Request) -> "Eventually[IWriter]":
         """A place for what the client will send. ``request.size`` larger than what there is room for should
         fail with :class:`~tftpd_tw.protocol.errors.DiskFull` here, before any data.
         """

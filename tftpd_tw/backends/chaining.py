@@ -6,7 +6,7 @@ from typing import TypeVar
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from tftpd_tw.interfaces import Request
+from tftpd_tw.interfaces import Eventually, Request
 from tftpd_tw.policy.client_names import ClientNames
 from tftpd_tw.protocol.errors import FileNotFound
 
@@ -17,7 +17,7 @@ Identify = Callable[[Request], "ClientNames | Deferred[ClientNames]"]
 """What a client is called; a Deferred if somebody has to be asked."""
 
 
-def then(value: "T | Deferred[T]", go_on: "Callable[[T], R | Deferred[R]]") -> "R | Deferred[R]":
+def then(value: Eventually[T], go_on: Callable[[T], Eventually[R]]) -> "R | Deferred[R]":
     """``go_on(value)``, once it is there. At once if it is."""
     value = _begun(value)
     if isinstance(value, Deferred):
@@ -26,7 +26,7 @@ def then(value: "T | Deferred[T]", go_on: "Callable[[T], R | Deferred[R]]") -> "
 
 
 def if_not_found(
-    attempt: "Callable[[], T | Deferred[T]]", otherwise: "Callable[[], T | Deferred[T]]"
+    attempt: Callable[[], Eventually[T]], otherwise: Callable[[], Eventually[T]]
 ) -> "T | Deferred[T]":
     """What ``attempt()`` gives; if that raises or fails with :class:`FileNotFound`, what ``otherwise()`` gives."""
 
@@ -41,6 +41,6 @@ def if_not_found(
     return value.addErrback(failed) if isinstance(value, Deferred) else value  # type: ignore[call-overload]
 
 
-def _begun(value: "T | Deferred[T]") -> "T | Deferred[T]":
+def _begun(value: Eventually[T]) -> "T | Deferred[T]":
     """``value``; a backend's method may be an ``async def``, whose work has to be begun."""
     return Deferred.fromCoroutine(value) if isinstance(value, Coroutine) else value

@@ -10,17 +10,17 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from tftpd_tw.backends.chaining import then
-from tftpd_tw.interfaces import IBackend, Request
+from tftpd_tw.interfaces import Eventually, IBackend, Request
 from tftpd_tw.protocol.errors import AccessViolation, FileNotFound
 
-Find = Callable[[Request], "Deferred[None] | None"]
+Find = Callable[[Request], Eventually[None]]
 """As :meth:`IFinder.find`."""
 
 
 class IFinder(IBackend):
     """A backend that can tell whether there is a file."""
 
-    def find(request: Request) -> "Deferred[None] | None":  # noqa: N805 - an interface
+    def find(request: Request) -> Eventually[None]:  # noqa: N805 - an interface
         """Look for a regular file where :meth:`open_read` or, for an upload, :meth:`open_write` would.
 
         :raises FileNotFound: there is none; also through the Deferred, as all of these

@@ -6,10 +6,9 @@ then the client is owed an answer: what a rule would leave unanswered gets ERROR
 """
 
 from attrs import frozen
-from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
-from tftpd_tw.interfaces import IAuthorizer, IBackend, IReader, IWriter, Request
+from tftpd_tw.interfaces import Eventually, IAuthorizer, IBackend, IReader, IWriter, Request
 from tftpd_tw.protocol.errors import AccessViolation
 from tftpd_tw.protocol.text import escaped
 
@@ -30,7 +29,7 @@ class GuardedBackend:
     inner: IBackend
     authorizer: IAuthorizer
 
-    def open_read(self, request: Request) -> "IReader | Deferred[IReader]":
+    def open_read(self, request: Request) -> "Eventually[IReader]":
         """What ``inner`` has, if it may be had.
 
         :raises DeniedByRule: a rule forbids it; and what ``inner`` raises
@@ -38,7 +37,7 @@ class GuardedBackend:
         self._check(request)
         return self.inner.open_read(request)
 
-    def open_write(self, request: Request) -> "IWriter | Deferred[IWriter]":
+    def open_write(self, request: Request) -> "Eventually[IWriter]":
         """A place of ``inner``; raises as :meth:`open_read`."""
         self._check(request)
         return self.inner.open_write(request)

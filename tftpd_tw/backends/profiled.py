@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 
 from attrs import frozen
-from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
-from tftpd_tw.interfaces import IBackend, IReader, IWriter, Request
+from tftpd_tw.interfaces import Eventually, IBackend, IReader, IWriter, Request
 from tftpd_tw.policy.profiles import Profiles
 
 
@@ -20,11 +19,11 @@ class ProfiledBackend:
     own: Mapping[str, IBackend]
     """Of those profiles that have one, by their names."""
 
-    def open_read(self, request: Request) -> "IReader | Deferred[IReader]":
+    def open_read(self, request: Request) -> "Eventually[IReader]":
         """What that backend has."""
         return self.backend_for(request).open_read(request)
 
-    def open_write(self, request: Request) -> "IWriter | Deferred[IWriter]":
+    def open_write(self, request: Request) -> "Eventually[IWriter]":
         """A place of that backend."""
         return self.backend_for(request).open_write(request)
 

@@ -21,7 +21,7 @@ from zope.interface import implementer
 from tftpd_tw.backends.chaining import Identify, if_not_found, then
 from tftpd_tw.backends.finding import IFinder
 from tftpd_tw.backends.names import name_of, normalise
-from tftpd_tw.interfaces import Direction, IReader, IWriter, Request
+from tftpd_tw.interfaces import Direction, Eventually, IReader, IWriter, Request
 from tftpd_tw.policy.client_names import ClientNames, Tree
 from tftpd_tw.protocol.errors import AccessViolation, FileNotFound
 
@@ -85,7 +85,7 @@ class SearchBackend:
         """Look where the file would be opened; raises as that does."""
         return self._search(request, lambda place, asked: place.backend.find(asked))
 
-    def _search(self, request: Request, ask: "Callable[[Place, Request], T | Deferred[T]]") -> "T | Deferred[T]":
+    def _search(self, request: Request, ask: Callable[[Place, Request], Eventually[T]]) -> "T | Deferred[T]":
         """What ``ask`` gives of the first place that has the file."""
         places = self.places
         if request.direction is Direction.WRITE:
@@ -93,10 +93,10 @@ class SearchBackend:
                 raise AccessViolation("uploads are not allowed")
             places = (self.uploads,)
 
-        def search(names: ClientNames, index: int) -> "T | Deferred[T]":
+        def search(names: ClientNames, index: int) -> Eventually[T]:
             place = places[index]
 
-            def attempt() -> "T | Deferred[T]":
+            def attempt() -> Eventually[T]:
                 return ask(place, place.request(request, names))
 
             return (
