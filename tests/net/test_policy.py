@@ -102,6 +102,21 @@ def test_the_backend_does_not_hear_of_what_is_denied():
     assert world.backend.requests == []
 
 
+def test_an_authorizer_that_raises(logged):
+    """Nobody is served whom it might have refused, and nothing stays of the request (F16)."""
+
+    class Broken:
+        def refusal(self, request):
+            raise ValueError("rules")
+
+    world = World(dict(FILES), policy={"authorizer": Broken()})
+    assert world.ask(rrq("f")) == "E0"
+    assert [str(failure.value) for failure in logged] == ["rules"]
+    logged.clear()
+    assert refused(world) == [(Outcome.REFUSED, "server-error")]
+    world.assert_nothing_left()
+
+
 def test_an_ordered_rule_by_network():
     """The lab may have keys, others may not."""
     lab = Rule("lab", Action.ALLOW, clients=Networks(["192.0.2.0/28"]))

@@ -592,6 +592,22 @@ def test_drain_ends_what_takes_too_long():
     world.assert_nothing_left()
 
 
+def test_drain_again():
+    """Whoever does not want to wait so long asks again, and the shorter time counts for all (F22)."""
+    world = World()
+    world.ask(rrq())
+    results = []
+    world.listener.drain(10.0).addCallback(results.append)
+    world.listener.drain(1.0).addCallback(results.append)
+    world.clock.advance(0.9)
+    assert results == []
+    world.clock.advance(0.2)
+    assert results == [None, None]
+    world.network.run_until_idle()
+    assert world.ended_as() == [(Outcome.FAILED, "server-stopping")]
+    world.assert_nothing_left()
+
+
 @pytest.mark.parametrize("deferred", [False, True])
 def test_drain_does_not_stay_for_a_client_that_missed_the_last_ack(deferred):
     """An upload that is stored while the server is stopping does not hold that up for the seconds that it would
@@ -731,6 +747,26 @@ def test_two_observers_hear_the_same():
     assert network.get(b"f") == content(10)
     network.run_until_idle()
     assert observers[0].ended == observers[1].ended != []
+
+
+@pytest.mark.parametrize(
+    "event", ["transfer_started", "transfer_ended", "request_refused", "error_sent", "datagram_dropped"]
+)
+def test_an_observer_that_raises_harms_nobody(event, logged):
+    """It is logged; transfers go on and end, and others are told."""
+    error = ValueError("observer")
+    failing = type("Failing", (RecordingObserver,), {event: raising(error)})()
+    world = World(policy={"observers": [failing, after := RecordingObserver()]})
+    assert world.network.get(b"f") == content(1300)
+    world.ask(rrq("none"))
+    world.ask(b"\0\4\0\1")
+    world.network.run_until_idle()
+    assert [failure.value for failure in logged] == [error]
+    logged.clear()
+    assert after == world.records
+    assert world.ended_as() == [(Outcome.COMPLETED, "completed")]
+    assert len(world.records.refused) == len(world.records.errors) == len(world.records.dropped) == 1
+    world.assert_nothing_left()
 
 
 def test_transfer_in_progress_can_be_watched():

@@ -47,7 +47,7 @@ class Listener:
     _transfers: dict[ServedTransfer, Key] = field(init=False, factory=dict)
     _malformed: dict[str, int] = field(init=False, factory=dict)
     _malformed_second: int = field(init=False, default=0)
-    _idle: "Deferred[None] | None" = field(init=False, default=None)
+    _draining: "list[Deferred[None]]" = field(init=False, factory=list)
 
     def listen(self, host: str, port: int, *, single_port: bool = False) -> Address:
         """Open a request port as :meth:`open` does; the address that it got."""
@@ -165,7 +165,8 @@ class Listener:
     def drain(self, seconds: float) -> "Deferred[None]":
         """Take no more requests, give transfers this long to finish and end the rest with an ERROR.
 
-        An upload that is stored, now or later, does not wait for its client to have got the last ACK.
+        An upload that is stored, now or later, does not wait for its client to have got the last ACK. If it is
+        called again, as with 0 seconds for a user who is in a hurry, the shorter time counts.
 
         :returns: fires when none is left
         """
@@ -174,11 +175,11 @@ class Listener:
             transfer.leave_when_done()
         if not self._transfers:
             return succeed(None)
-        self._idle = Deferred()
+        drained: Deferred[None] = Deferred()
+        self._draining.append(drained)
         clock = self._server.engine.clock
         timer = clock.callLater(seconds, self.end_all, "the time to drain is over")
-        self._idle.addCallback(lambda _: timer.cancel() if timer.active() else None)
-        return self._idle
+        return drained.addCallback(lambda _: timer.cancel() if timer.active() else None)
 
     def end_all(self, why: str) -> None:
         """End all transfers now, with an ERROR; ``why`` is for the log."""
@@ -191,9 +192,10 @@ class Listener:
         entry = self._latest.get(key)
         if entry is not None and entry.transfer is transfer:
             del self._latest[key]
-        if self._idle is not None and not self._transfers:
-            idle, self._idle = self._idle, None
-            idle.callback(None)
+        if self._draining and not self._transfers:
+            draining, self._draining = self._draining, []
+            for drained in draining:
+                drained.callback(None)
 
     def _may_complain(self, host: str) -> bool:
         """Whether ``host`` gets another ERROR 4 in this second."""

@@ -140,15 +140,16 @@ class ServedTransfer:
     def begin(self) -> None:
         """Ask whether it may be, and then the backend."""
         backend, authorizer = self._server.backend, self._server.authorizer
-        refusal = authorizer.refusal(self.request) if authorizer is not None else None
-        if refusal is not None:
-            self._deny(refusal)
-            return
         reading = self.request.direction is Direction.READ
         try:
-            result = backend.open_read(self.request) if reading else backend.open_write(self.request)
+            refusal = authorizer.refusal(self.request) if authorizer is not None else None
+            if refusal is None:
+                result = backend.open_read(self.request) if reading else backend.open_write(self.request)
         except Exception as error:
             self._refuse(as_error(error))
+            return
+        if refusal is not None:
+            self._deny(refusal)
             return
         opening = pending(result)
         if opening is None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from attrs import frozen
+from twisted.logger import Logger
 
 from tftpd_tw.interfaces import (
     Address,
@@ -22,6 +23,8 @@ from tftpd_tw.protocol.lifecycle import MOST_HELD
 from tftpd_tw.protocol.options import Policy
 from tftpd_tw.protocol.packets import encode_failure
 from tftpd_tw.protocol.timing import Patience
+
+log = Logger()
 
 
 @frozen
@@ -63,9 +66,12 @@ class Server:
     """The terms of each request, where they are not the same for all."""
 
     def tell(self, event: str, *arguments: object) -> None:
-        """Call the method ``event`` of every observer."""
+        """Call the method ``event`` of every observer. One that raises is logged, and changes nothing else."""
         for observer in self.observers:
-            getattr(observer, event)(*arguments)
+            try:
+                getattr(observer, event)(*arguments)
+            except Exception:
+                log.failure("An observer failed")
 
     def may_answer(self, host: str) -> bool:
         """Whether one more packet may go to somebody who has not shown that it gets them."""
