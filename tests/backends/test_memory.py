@@ -2,8 +2,10 @@
 
 import pytest
 from backend_kit import fetch, read_request, result_of, store, write_request
+from twisted.internet.defer import Deferred
 from zope.interface.verify import verifyObject
 
+from tftpd_tw.backends.finding import IFinder, exists
 from tftpd_tw.backends.memory import BytesReader, BytesWriter, MemoryBackend
 from tftpd_tw.interfaces import IBackend, IReader, IWriter
 from tftpd_tw.protocol.errors import AccessViolation, DiskFull, FileNotFound
@@ -12,6 +14,7 @@ from tftpd_tw.protocol.errors import AccessViolation, DiskFull, FileNotFound
 def test_interfaces():
     """Each provides what its interface asks for."""
     assert verifyObject(IBackend, MemoryBackend({}))
+    assert verifyObject(IFinder, MemoryBackend({}))
     assert verifyObject(IReader, BytesReader(b""))
     assert verifyObject(IWriter, BytesWriter(lambda _: None))
 
@@ -84,3 +87,37 @@ def test_whoever_gets_an_upload_may_refuse_it():
     writer.write(b"a")
     with pytest.raises(DiskFull):
         writer.finish()
+
+
+def test_an_upload_is_over_when_whoever_gets_it_says_so():
+    """What ``on_finish`` returns is what the client waits for (C113)."""
+    stored = Deferred()
+    writer = BytesWriter(lambda content: stored)
+    writer.write(b"a")
+    assert writer.finish() is stored
+
+
+def test_what_has_come_can_be_looked_at():
+    """``data`` is all of it, for whoever has no use for ``on_finish``."""
+    writer = BytesWriter()
+    writer.write(b"ab")
+    writer.write(memoryview(b"cd"))
+    writer.finish()
+    assert writer.data == b"abcd"
+
+
+def test_no_more_is_kept_than_the_limit_allows():
+    """The write that brings too much fails, and what comes to the limit does not (C071)."""
+    writer = BytesWriter(limit=4)
+    writer.write(b"abcd")
+    with pytest.raises(DiskFull, match="more than 4 bytes"):
+        writer.write(b"e")
+    assert writer.data == b"abcd"
+
+
+def test_it_can_be_asked_whether_there_is_a_file():
+    """As rewrite rules and searches do, whatever the spelling."""
+    backend = MemoryBackend({b"dir/f": b"x"})
+    assert exists(backend.find, read_request(b"/dir/f")) is True
+    assert exists(backend.find, read_request(b"nope")) is False
+    assert exists(backend.find, read_request(b"../f")) is False

@@ -9,17 +9,21 @@ A backend that answers from a function needs no more than :class:`BytesReader`::
 
         def open_write(self, request):
             raise AccessViolation("made up, not stored")
+
+and one that takes uploads no more than :class:`BytesWriter`, with a ``limit`` where anybody may upload.
 """
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from attrs import define, field
 from zope.interface import implementer
 
+from tftpd_tw.backends.finding import IFinder
 from tftpd_tw.backends.names import normalise
-from tftpd_tw.interfaces import Buffer, IBackend, IReader, IWriter, Request, Source
-from tftpd_tw.protocol.errors import AccessViolation, FileNotFound
+from tftpd_tw.interfaces import Buffer, IReader, IWriter, Request, Source
+from tftpd_tw.protocol.errors import AccessViolation, DiskFull, FileNotFound
 from tftpd_tw.protocol.text import escaped
 
 
@@ -48,31 +52,45 @@ class BytesReader:
 @implementer(IWriter)
 @define(eq=False)
 class BytesWriter:
-    """Collects an upload, and calls ``on_finish`` with all of it when it is complete.
+    """Collects what comes, and calls ``on_finish`` with all of it when it is complete.
 
-    What ``on_finish`` raises fails the upload: of :mod:`tftpd_tw.protocol.errors`, to tell the client what is
-    wrong.
+    ``on_finish`` may return a Deferred or be an ``async def``: the client is told that it succeeded when that has.
+    What it raises fails the upload: of :mod:`tftpd_tw.protocol.errors`, to tell the client what is wrong.
     """
 
-    _on_finish: Callable[[bytes], object]
+    _on_finish: Callable[[bytes], object] = lambda data: None
     source: Source | None = None
     """What it is to be, if whoever makes it says so."""
+    limit: int | None = None
+    """The most bytes that are taken; None for no limit, which is for clients and servers that one trusts."""
     _pieces: list[Buffer] = field(init=False, factory=list)
+    _size: int = field(init=False, default=0)
+
+    @property
+    def data(self) -> bytes:
+        """All that has come."""
+        return b"".join(self._pieces)
 
     def write(self, data: Buffer) -> None:
-        """Keep ``data``."""
+        """Keep ``data``.
+
+        :raises DiskFull: that is more than ``limit``
+        """
+        self._size += len(data)
+        if self.limit is not None and self._size > self.limit:
+            raise DiskFull(f"more than {self.limit} bytes")
         self._pieces.append(data)
 
-    def finish(self) -> None:
-        """Hand it all over."""
-        self._on_finish(b"".join(self._pieces))
+    def finish(self) -> Any:
+        """Hand it all over; what ``on_finish`` returns."""
+        return self._on_finish(self.data)
 
     def cancel(self) -> None:
         """Forget it."""
         self._pieces.clear()
 
 
-@implementer(IBackend)
+@implementer(IFinder)
 @define(eq=False)
 class MemoryBackend:
     """The values of ``files`` by name; uploads go into it too, if ``writable``, and replace what is there.
@@ -98,6 +116,10 @@ class MemoryBackend:
         if data is None:
             raise FileNotFound(escaped(request.name))
         return BytesReader(data, Source(self.name, name))
+
+    def find(self, request: Request) -> None:
+        """Look for it; raises as :meth:`open_read`."""
+        self.open_read(request)
 
     def open_write(self, request: Request) -> BytesWriter:
         """A place for it.
