@@ -5,10 +5,30 @@ from collections import Counter
 import pytest
 from net_kit import content
 from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
 
-from tftpd_tw.backends.memory import MemoryBackend
+from tftpd_tw.backends.memory import BytesWriter, MemoryBackend
 from tftpd_tw.net.client import TransferFailed
 from tftpd_tw.testing import CLIENT, REQUEST_PORT, SERVER, MemoryNetwork
+
+
+async def size_of(network, name):
+    """A program under test: it waits for a while, and reads a file."""
+    await deferLater(network.clock, 2.0)
+    writer = BytesWriter()
+    await network.client().get(name, writer)
+    return len(writer.data)
+
+
+def test_a_coroutine_runs_in_its_time():
+    """It may be handed over as it is; what it returns or raises comes out."""
+    network = MemoryNetwork()
+    network.serve(MemoryBackend({b"f": b"abc"}))
+    assert network.run(size_of(network, b"f")) == 3
+    assert 2.0 < network.clock.seconds() < 3.0
+    with pytest.raises(TransferFailed, match="ERROR 1"):
+        network.run(size_of(network, b"none"))
+
 
 BAD = {"loss": 0.1, "duplication": 0.1, "reordering": 0.2, "jitter": 0.001}
 

@@ -1,10 +1,10 @@
 """A network in memory with a server and a client on it, and how time passes there."""
 
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
 from attrs import define, field
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, ensureDeferred
 
 from tftpd_tw.backends.memory import BytesReader, BytesWriter
 from tftpd_tw.interfaces import IBackend, ITransferObserver
@@ -61,9 +61,9 @@ class MemoryNetwork(Wire):
 
         :raises tftpd_tw.net.client.TransferFailed: it did not complete
         """
-        got: list[bytes] = []
-        self.run(self.client(mode=mode, **wishes).get(name, BytesWriter(got.append)))
-        return got[0]
+        writer = BytesWriter()
+        self.run(self.client(mode=mode, **wishes).get(name, writer))
+        return writer.data
 
     def put(self, name: bytes, data: bytes, *, mode: Mode = Mode.OCTET, **wishes: Any) -> None:
         """Write a file, to the end of the transfer.
@@ -72,14 +72,14 @@ class MemoryNetwork(Wire):
         """
         self.run(self.client(mode=mode, **wishes).put(name, BytesReader(data)))
 
-    def run(self, done: "Deferred[T]") -> T:
-        """Let time pass until ``done`` has fired, and return its result or raise its failure.
+    def run(self, done: "Deferred[T] | Coroutine[Deferred[Any], Any, T]") -> T:
+        """Let time pass until ``done`` has fired, or ended, and return its result or raise its failure.
 
         :raises AssertionError: nothing is left that could make it fire
         """
         results: list[Any] = []
         failures: list[BaseException] = []
-        done.addCallbacks(results.append, lambda failure: failures.append(failure.value))
+        ensureDeferred(done).addCallbacks(results.append, lambda failure: failures.append(failure.value))
         while not results and not failures:
             assert self.step(), "nothing is left that could make it fire"
         if failures:
