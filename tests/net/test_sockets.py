@@ -298,14 +298,27 @@ def test_reactor_that_drops_a_socket_gets_it_back(reactor, make):
     reactor.readers.clear()
     opened.connectionLost(None)
     assert reactor.readers == [opened]
-    reactor.readers.clear()
-    reactor.running = False
-    opened.connectionLost(None)
-    assert reactor.readers == []
-    reactor.running = True
     opened.close()
     opened.connectionLost(None)
     assert reactor.readers == []
+    other = make(FailingSocket(), reactor, handler)
+    reactor.readers.clear()
+    reactor.running = False
+    other.connectionLost(None)
+    assert reactor.readers == []
+    assert other.fileno() < 0
+
+
+def test_a_transfer_whose_engine_was_closed_fails():
+    """It hears nothing any more, so that its time comes; nothing raises because there is no socket."""
+    with closing(PollReactor("poll")) as reactor:
+        port = serve(reactor, {b"f": content(10)}).listen("127.0.0.1", 0)
+        failures = []
+        Client(reactor.engine, port).get(b"f", BytesWriter()).addErrback(failures.append)
+        reactor.engine.close()
+        for _ in range(60):
+            reactor.advance(1.0)
+        assert [failure.value.reason for failure in failures] == ["no-answer"]
 
 
 def test_many_requests_take_turns(reactor):

@@ -16,7 +16,6 @@ from twisted.internet.task import react
 from twisted.logger import LogEvent, globalLogBeginner, textFileLogObserver
 
 from tftpd_tw.net.engines import ENGINES
-from tftpd_tw.net.reactor_engine import SessionSocket
 
 REACTORS = ["epoll", "poll", "select", "asyncio"]
 
@@ -43,13 +42,10 @@ def run(script: str, reactor_name: str, engine: str) -> None:
 
 @inlineCallbacks
 def begin(reactor: Any, script: str, engine: str) -> "Generator[Deferred[None], None, None]":
-    """What it does, and then close what is open: a client that has its file still stays for a while."""
-    opened = ENGINES[engine](reactor)
-    yield importlib.import_module(script).main(reactor, opened)
-    opened.close()
-    for reader in reactor.getReaders():
-        if isinstance(reader, SessionSocket):
-            reader.close()
+    """What it does. Sockets that are open then, as of a client that has its file and stays for a while, are closed
+    with the reactor: one that is not would be a warning.
+    """
+    yield importlib.import_module(script).main(reactor, ENGINES[engine](reactor))
 
 
 def shown(event: LogEvent) -> None:

@@ -176,6 +176,7 @@ class PollLoop:
 
     def connectionLost(self, reason: Failure) -> None:
         """The reactor is stopping."""
+        self.close()
 
     def logPrefix(self) -> str:
         """A name for the log."""

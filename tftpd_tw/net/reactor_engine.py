@@ -143,6 +143,8 @@ class SessionSocket(WatchedSocket, BurstSender):
         """Tell the handler what ICMP messages said, after what has come: a client that gives up sends an ERROR,
         and is not there for what is on its way to it.
         """
+        if self._socket.fileno() < 0:
+            return  # by an engine that was closed while there were transfers
         peers = unreachable_peers(self._socket)
         if not peers:
             return

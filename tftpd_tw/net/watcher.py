@@ -48,9 +48,12 @@ class WatchedSocket(ABC):
 
     def connectionLost(self, reason: Failure) -> None:
         """The reactor saw an error on the descriptor, which may be an ICMP message, or is stopping."""
+        if not self._watcher.running:
+            self._socket.close()
+            return
         if self._socket.fileno() >= 0:
             self.read_errors()
-        if self._socket.fileno() >= 0 and self._watcher.running:
+        if self._socket.fileno() >= 0:
             self._watcher.addReader(self)
             if self._waiting:
                 self._watcher.addWriter(self)
