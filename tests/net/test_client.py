@@ -6,7 +6,17 @@ from collections import Counter
 
 import pytest
 from attrs import evolve
-from net_kit import CountingReader, CountingWriter, ExhaustedHost, ScriptedServer, World, content, packet, spoken
+from net_kit import (
+    CountingReader,
+    CountingWriter,
+    ExhaustedHost,
+    ScriptedServer,
+    World,
+    content,
+    packet,
+    raising,
+    spoken,
+)
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import IHostnameResolver
 from twisted.trial.unittest import SynchronousTestCase
@@ -15,7 +25,7 @@ from zope.interface import implementer
 from tftpd_tw.backends.memory import BytesReader, BytesWriter, MemoryBackend
 from tftpd_tw.interfaces import Address, Direction
 from tftpd_tw.net.client import Client, TransferFailed, Wishes, resolve
-from tftpd_tw.protocol.errors import TFTPError
+from tftpd_tw.protocol.errors import DiskFull, TFTPError
 from tftpd_tw.protocol.packets import Mode
 from tftpd_tw.protocol.timing import Patience
 from tftpd_tw.testing import CLIENT, REQUEST_PORT, SERVER, MemoryNetwork
@@ -263,6 +273,44 @@ def test_server_that_only_begins(closes):
     with pytest.raises(TransferFailed) as caught:
         network.run(transfer.done)
     assert (caught.value.reason, caught.value.ended.unreachable) == ("server-vanished", closes)
+
+
+def test_the_cause_of_a_failure_that_is_ours(logged):
+    """What a writer raised is found from what the transfer fails with: as the cause, or as that one's cause if it
+    is none of the errors that a transfer knows.
+    """
+    world = World()
+    full, broken = DiskFull("no room"), ValueError("broken")
+    with pytest.raises(TransferFailed, match=r"^no room$") as caught:
+        world.network.run(world.network.client().get(b"f", CountingWriter(write=raising(full))))
+    assert (caught.value.reason, caught.value.__cause__) == ("disk-full", full)
+    with pytest.raises(TransferFailed, match=r"^ValueError: broken$") as caught:
+        world.network.run(world.network.client().get(b"f", CountingWriter(write=raising(broken))))
+    assert caught.value.__cause__.__cause__ is broken
+    assert [failure.value for failure in logged] == [broken]
+    logged.clear()
+
+
+WRONG_WISHES = [
+    {"block_size": 7},
+    {"block_size": 65465},
+    {"window_size": 0},
+    {"window_size": 65536},
+    {"timeout": 0},
+]
+
+
+@pytest.mark.parametrize("wishes", WRONG_WISHES, ids=str)
+def test_wishes_that_no_server_may_grant(wishes):
+    """They fail where they are made; a server would only pass over them."""
+    with pytest.raises(ValueError, match=f"'{next(iter(wishes))}' must be"):
+        Wishes(**wishes)
+
+
+def test_wishes_in_parts_of_a_second():
+    """A timeout is whole seconds on the wire (C060)."""
+    with pytest.raises(TypeError, match="timeout"):
+        Wishes(timeout=0.5)
 
 
 def test_how_far_it_is():

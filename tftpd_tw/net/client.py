@@ -5,13 +5,17 @@
     client = Client(ReactorEngine(reactor), Address("192.0.2.1", 69))
     writer = BytesWriter()
     done = await client.get(b"pxelinux.0", writer)
+    print(f"{len(writer.data)} bytes in {done.seconds:.3f} seconds")
 
-Names of hosts are looked up by :func:`resolve`, in Twisted's resolver; a client itself takes an address.
+What fails fails with :class:`TransferFailed`, whatever it was. Names of hosts are looked up by :func:`resolve`, in
+Twisted's resolver; a client itself takes an address.
 """
 
 from ipaddress import IPv6Address, ip_address
+from typing import Any
 
 from attrs import field, frozen
+from attrs.validators import ge, instance_of, le, optional
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IHostnameResolver, IHostResolution, IResolutionReceiver
 from zope.interface import implementer
@@ -24,7 +28,7 @@ from tftpd_tw.protocol.errors import Cancelled, TFTPError
 from tftpd_tw.protocol.events import Ended, Reason
 from tftpd_tw.protocol.lifecycle import Machine
 from tftpd_tw.protocol.opening import Asking
-from tftpd_tw.protocol.options import Agreed
+from tftpd_tw.protocol.options import MAX_BLKSIZE, MAX_WINDOWSIZE, MIN_BLKSIZE, Agreed
 from tftpd_tw.protocol.packets import Mode, Options
 from tftpd_tw.protocol.text import escaped
 from tftpd_tw.protocol.timing import Patience
@@ -33,16 +37,23 @@ BLOCK_SIZE = 1428
 """Payload bytes of a block that fits every Ethernet, and a tunnel or two."""
 
 
+def _within(least: int, most: int) -> Any:
+    return optional([instance_of(int), ge(least), le(most)])
+
+
 @frozen
 class Wishes:
-    """The options that a client asks for; None leaves one out."""
+    """The options that a client asks for; None leaves one out.
 
-    block_size: int | None = BLOCK_SIZE
-    """Payload bytes of a block."""
-    window_size: int | None = 16
-    """Blocks before an ACK."""
-    timeout: int | None = None
-    """Whole seconds between repeats; without it both ends adapt."""
+    :raises ValueError: one is outside its range, in which the RFCs have it
+    """
+
+    block_size: int | None = field(default=BLOCK_SIZE, validator=_within(MIN_BLKSIZE, MAX_BLKSIZE))
+    """Payload bytes of a block, 8 to 65464."""
+    window_size: int | None = field(default=16, validator=_within(1, MAX_WINDOWSIZE))
+    """Blocks before an ACK, 1 to 65535."""
+    timeout: int | None = field(default=None, validator=_within(1, 255))
+    """Whole seconds between repeats, 1 to 255; without it both ends adapt."""
     size: bool = True
     """Ask for the size of the file, or tell it."""
 
@@ -80,11 +91,13 @@ class TransferFailed(TFTPError):
         else:
             text = str(ended.error or "") or reason
         super().__init__(text)
+        self.__cause__ = ended.error  # and of that what a reader or writer raised, if it was no TFTPError
         self.ended = ended
         """As the machine has it; the text of the server's ERROR is not escaped there."""
         self.reason = SERVER_VANISHED if reason == Reason.PEER_VANISHED else reason
         """Why, in a word: ``error:<code>`` of the server's ERROR, ``no-answer``, ``server-vanished``,
-        ``no-socket``, or the ``reason`` of an error of :mod:`tftpd_tw.protocol.errors`, which happened here."""
+        ``no-socket``, or the ``reason`` of an error of :mod:`tftpd_tw.protocol.errors`, which happened here and is
+        the ``__cause__``."""
 
 
 @frozen

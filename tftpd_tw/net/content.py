@@ -30,7 +30,9 @@ def as_error(error: BaseException | None, failure: Failure | None = None) -> TFT
     if isinstance(error, TFTPError):
         return error
     log.failure("The backend failed", failure)
-    return TFTPError(f"{type(error).__name__}: {error}")
+    wrapped = TFTPError(f"{type(error).__name__}: {error}")
+    wrapped.__cause__ = error
+    return wrapped
 
 
 def release(content: IReader | IWriter, *, stored: bool = False) -> None:
