@@ -173,7 +173,9 @@ class IAuthorizer(Interface):
     """Says who may do what, before the backend is asked."""
 
     def refusal(request: Request) -> Refusal | None:
-        """Why ``request`` is not served; None if it may be. Must be quick and must not raise."""
+        """Why ``request`` is not served; None if it may be. Must be quick, and should not raise: then nobody is
+        served, and gets ERROR 0.
+        """
 
 
 class Outcome(enum.StrEnum):
@@ -228,7 +230,9 @@ class TransferRecord:
 
 
 class ITransfer(Interface):
-    """A transfer in progress, for whoever counts or shows it."""
+    """A transfer in progress, for whoever counts or shows it. Once it is over its record says more: what it shows
+    itself is gone with its socket.
+    """
 
     request: Request = Attribute("""What the client asked.""")
     agreed: Agreed = Attribute("""The negotiated terms.""")
@@ -243,13 +247,15 @@ class ITransfer(Interface):
 
 
 class ITransferObserver(Interface):
-    """Is told what happens, for counters and logs. Must not raise and must be quick."""
+    """Is told what happens, for counters and logs, in the reactor thread and in the middle of serving: must be
+    quick. What it raises is logged, and changes nothing else.
+    """
 
     def transfer_started(transfer: ITransfer) -> None:
         """A session begins."""
 
     def transfer_ended(transfer: ITransfer, record: TransferRecord) -> None:
-        """Its outcome is known."""
+        """Its outcome is known. Called once for each that started."""
 
     def request_refused(record: TransferRecord) -> None:
         """No session came of a request. Anybody can cause this at any rate."""

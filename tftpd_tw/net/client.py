@@ -260,7 +260,11 @@ class _FirstAddress:
 
 
 def resolve(resolver: IHostnameResolver, host: str, port: int = 69) -> "Deferred[Address]":
-    """The address of ``host``, by ``reactor.nameResolver``; fails with TFTPError if it has none."""
+    """The address of ``host``; fails with TFTPError if it has none.
+
+    :param resolver: ``reactor.nameResolver``, of a reactor that is typed
+        ``IReactorPluggableNameResolver(reactor).nameResolver``
+    """
     found: Deferred[Address] = Deferred()
     resolver.resolveHostName(_FirstAddress(host, port, found), host, port)
     return found
