@@ -2,7 +2,6 @@
 
 import argparse
 import re
-import runpy
 import signal
 from pathlib import Path
 
@@ -20,26 +19,18 @@ from tftpd_tw.service.setting import settings
 from tftpd_tw.service.treatment import make_bounds
 from tftpd_tw.tap import Options
 from tftpd_tw.telemetry.families import FAMILIES
-from tftpd_tw.testing import MemoryNetwork
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
 SETTINGS = [text for language, text in BLOCKS if language == "yaml"]
-BACKEND, ITS_TEST = (text for language, text in BLOCKS if language == "python")
+(BACKEND,) = (text for language, text in BLOCKS if language == "python")
 
 
 def test_the_backend_is_the_example():
     """The README shows examples/greetings.py as it is, but for its docstring."""
     example = (ROOT / "examples" / "greetings.py").read_text()
     assert example.partition('"""\n\n')[2] == BACKEND
-
-
-def test_the_backend_can_be_tested_as_shown():
-    """The lines that put it on a simulated network hold."""
-    names = runpy.run_path(str(ROOT / "examples" / "greetings.py"))
-    exec(ITS_TEST, names)
-    assert isinstance(names["network"], MemoryNetwork)
 
 
 def test_the_settings_are_valid(tmp_path: Path):
