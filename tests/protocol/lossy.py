@@ -87,6 +87,22 @@ class SlowPort(Wire):
 
 
 @define
+class SlowEnd(Wire):
+    """No wire at all, but an end that takes its time for each DATA packet, whether it has that block or not."""
+
+    busy: float = 0.05
+    """Seconds."""
+    _free_at: float = 0.0
+
+    def arrivals(self, packet: bytes, now: float) -> list[float]:
+        """DATA queues; all else is answered at once."""
+        if packet[1] != Opcode.DATA:
+            return super().arrivals(packet, now)
+        self._free_at = max(self._free_at, now) + self.busy
+        return [self._free_at - now + self.delay]
+
+
+@define
 class End:
     """One machine with its content: a stand-in for the shell."""
 

@@ -127,6 +127,33 @@ def test_without_any_measure_the_back_off_stays() -> None:
     assert timer.wait == pytest.approx(0.6)
 
 
+def test_one_late_answer_after_the_other() -> None:
+    """Two may be losses. From the third on the waits double, until something that went out once is answered: that
+    is then all that is known (C104; RFC 6298 section 5).
+    """
+    timer = RetransmitTimer(Patience())
+    timer.answered(0.2)
+    probe, wait = timer.probe_wait, timer.wait
+    assert probe is not None
+    for longer in (1, 1, 2, 4, 8):
+        timer.answered(None, late=True)
+        assert (timer.probe_wait, timer.wait) == (probe * longer, pytest.approx(min(wait * longer, 5)))
+    timer.answered(2.0)
+    assert (timer.round_trip, timer.probe_wait) == (2.0, 4.0)
+
+
+def test_late_answers_now_and_then() -> None:
+    """Are losses: what is answered in time between them is a sample like any other (C104)."""
+    timer = RetransmitTimer(Patience())
+    timer.answered(0.2)
+    for _ in range(9):
+        timer.answered(None, late=True)
+        timer.answered(None, late=True)
+        assert timer.probe_wait == pytest.approx(0.4)
+        timer.answered(0.2)
+    assert timer.round_trip == pytest.approx(0.2)
+
+
 @given(st.lists(st.none() | st.floats(0, 100), max_size=30), st.floats(0.05, 300), st.integers(0, 20))
 def test_waits_stay_in_bounds(history: list[float | None], timeout: float, vain: int) -> None:
     """Whatever was measured, a wait is at least 100 ms (or the timeout) and at most the timeout, and never shrinks

@@ -153,7 +153,7 @@ class Receiver(Machine):
         if self.state is State.OPENING:
             self._move(Trigger.ANSWERED)
         if self._sampling or self._waited:
-            self.timer.answered(now - self._ack_at if self._sampling else None)
+            self.timer.answered(now - self._ack_at if self._sampling else None, late=not self._sampling)
             self._sampling = self._waited = False
         self._gap_at = None
         self._progress_at = self._sent_at = now

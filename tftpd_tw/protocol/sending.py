@@ -187,7 +187,7 @@ class Sender(Machine):
             if round_trip is not None and self._acked == 0 and self.windowsize > 1:
                 self.timer.at_least(round_trip)
             else:
-                self.timer.answered(round_trip)
+                self.timer.answered(round_trip, late=probed > 0)
             self._send_window(now)
         else:
             # Where no window arrives whole, nothing would be known. A part tells what the whole takes at most.

@@ -6,7 +6,9 @@ Most TFTP servers wait a fixed second or five for a lost packet. This timer lear
 * Before anything is known the first wait is :data:`FIRST_WAIT`; each repeat doubles it (RFC 1123 section
   4.2.3.2), up to the configured timeout.
 * A packet that was sent twice gives no sample, since nobody knows which one was answered (Karn's rule).
-* Progress ends the back-off (rule C104), once anything is known.
+* Progress ends the back-off (rule C104), once anything is known. Where one flight after the other is answered only
+  after a repeat, this is no loss but a client that has become slow: the waits double until a flight that went out
+  once is answered, and what that takes is all that is known (RFC 6298 section 5).
 * A client that negotiated ``timeout`` gets exactly that interval, each time (RFC 2349).
 * ``timeout * (max_retries + 1)`` seconds without progress end the transfer.
 """
@@ -24,6 +26,9 @@ FIRST_PROBE = 0.1
 
 SHORTEST_PROBE = 0.01
 """Seconds; below, a client that was merely scheduled late is probed for nothing (RFC 8985 section 7.2)."""
+
+SLOW = 3
+"""Flights in a row that were answered late: what two losses may look like, three hardly do."""
 
 LONGEST_SILENCE = 600.0
 """Seconds; a client that negotiates 255 s does not hold its session for half an hour (rule C063)."""
@@ -48,6 +53,7 @@ class RetransmitTimer:
     __slots__ = (
         "_backoff",
         "_fixed",
+        "_late",
         "_longest",
         "_variation",
         "first_wait",
@@ -69,6 +75,7 @@ class RetransmitTimer:
         self.least = 0.0
         """The shortest answer that there was; 0 while there was none."""
         self._backoff = 1
+        self._late = 0
         self.wait = 0.0
         """How long to wait for an answer before sending again."""
         self.probe_wait: float | None = None
@@ -85,18 +92,23 @@ class RetransmitTimer:
         self.least = round_trip
         self._work_out()
 
-    def answered(self, round_trip: float | None) -> None:
-        """There was progress, ``round_trip`` seconds after what it answers was sent; None if that was repeated."""
+    def answered(self, round_trip: float | None, late: bool = False) -> None:
+        """There was progress, ``round_trip`` seconds after what it answers was sent; None if that was repeated.
+
+        :param late: all of it is answered, after a wait was over: it was lost, or the wait was too short
+        """
         smoothed = self.round_trip
         if round_trip is None:
+            self._late += late
             # While nothing is known, a wait that was long enough is kept: or no packet might ever go out only
             # once, and nothing would ever be known (Karn).
-            if self._backoff == 1 or (smoothed is None and not self.least):
+            if (self._backoff == 1 and not late) or (smoothed is None and not self.least):
                 return
         else:
             if not 0.0 < self.least < round_trip:
                 self.least = round_trip
-            if smoothed is None:
+            late_before, self._late = self._late, 0
+            if smoothed is None or late_before >= SLOW:
                 self.round_trip = round_trip
                 self._variation = round_trip / 2
             else:
@@ -118,7 +130,7 @@ class RetransmitTimer:
         if self._fixed:
             self.wait = self.first_wait = longest
             return
-        round_trip = self.round_trip
+        round_trip, backoff = self.round_trip, self._backoff
         if round_trip is None:
             wait = FIRST_WAIT
             probe = max(2 * self.least, FIRST_PROBE) if self.least else None
@@ -129,7 +141,12 @@ class RetransmitTimer:
             probe = 2 * round_trip
             if probe < SHORTEST_PROBE:
                 probe = SHORTEST_PROBE
-        wait *= self._backoff
+        if self._late >= SLOW:
+            longer = 1 << min(self._late - SLOW + 1, 10)
+            backoff *= longer
+            if probe is not None:
+                probe *= longer
+        wait *= backoff
         self.wait = wait = wait if wait < longest else longest
         self.probe_wait = probe
         self.first_wait = wait if probe is None or probe > wait else probe
