@@ -7,7 +7,6 @@ And rounded, as they are shown to people: ``1.23 GB``, ``2 h 5 min``.
 """
 
 import re
-from fractions import Fraction
 
 _BINARY = {"ki": 1 << 10, "mi": 1 << 20, "gi": 1 << 30, "ti": 1 << 40}
 _BYTES = {
@@ -22,7 +21,7 @@ _BYTES = {
 }
 _MILLISECONDS = {"": 1000, "ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
-_QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([A-Za-z]*)")
+_QUANTITY = re.compile(r"([0-9]+)(?:\.([0-9]+))? ?([A-Za-z]*)")
 
 
 def read_size(value: object) -> int:
@@ -32,10 +31,10 @@ def read_size(value: object) -> int:
     """
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    size = _quantity(value, _BYTES)
-    if size.denominator != 1:
+    size, divisor = _quantity(value, _BYTES)
+    if size % divisor:
         raise ValueError("a fraction of a byte")
-    return int(size)
+    return size // divisor
 
 
 def write_size(size: int) -> int | str:
@@ -53,7 +52,8 @@ def read_time(value: object) -> float:
     """
     if isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
-    return float(_quantity(value, _MILLISECONDS) / 1000)
+    milliseconds, divisor = _quantity(value, _MILLISECONDS)
+    return milliseconds / (divisor * 1000)
 
 
 def write_time(seconds: float) -> int | float | str:
@@ -67,11 +67,14 @@ def write_time(seconds: float) -> int | float | str:
     return 0
 
 
-def _quantity(value: object, units: dict[str, int]) -> Fraction:
+def _quantity(value: object, units: dict[str, int]) -> tuple[int, int]:
+    """A whole number, and what it is to be divided by: exact without :mod:`fractions`, which is slow to import."""
     found = _QUANTITY.fullmatch(value) if isinstance(value, str) else None
-    if found is None or found[2].lower() not in units:
+    if found is None or found[3].lower() not in units:
         raise ValueError("no quantity")
-    return Fraction(found[1]) * units[found[2].lower()]
+    decimals = found[2] or ""
+    divisor: int = 10 ** len(decimals)
+    return int(found[1] + decimals) * units[found[3].lower()], divisor
 
 
 def number(value: float) -> str:
