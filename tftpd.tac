@@ -6,7 +6,7 @@ import os
 
 from twisted.application.service import Application
 
-from tftpd_tw.service.config_reader import DEFAULT_FILE
+from tftpd_tw.service.config_file import DEFAULT_FILE
 from tftpd_tw.tap import Options, makeService
 
 options = Options()

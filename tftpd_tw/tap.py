@@ -15,8 +15,8 @@ from twisted.python import usage
 
 from tftpd_tw import __version__
 from tftpd_tw.service.config_document import described
-from tftpd_tw.service.config_file import ConfigurationError
-from tftpd_tw.service.config_reader import DEFAULT_FILE, Sources
+from tftpd_tw.service.config_file import DEFAULT_FILE, ConfigurationError
+from tftpd_tw.service.config_reader import Sources
 from tftpd_tw.service.config_warnings import without_effect
 from tftpd_tw.service.configuration import Configuration
 from tftpd_tw.service.daemon import make_service

@@ -5,7 +5,6 @@ import re
 import runpy
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
@@ -16,7 +15,7 @@ from twisted.application.service import IServiceCollection
 
 import tftpd_tw
 from tftpd_tw import cli, tap
-from tftpd_tw.service import config_reader
+from tftpd_tw.service import config_file
 
 TAC = Path(__file__).parents[2] / "tftpd.tac"
 TFTPD_TW = str(TWISTD.with_name("tftpd-tw"))
@@ -99,19 +98,6 @@ def test_tftpd_tw_without_a_command(tmp_path: Path) -> None:
     result = run(TFTPD_TW, cwd=tmp_path)
     assert result.returncode == 2
     assert "COMMAND" in result.stderr
-
-
-def test_a_command_imports_no_other(tmp_path: Path) -> None:
-    """Whoever gets a file does not wait for what reads settings."""
-    script = (
-        "import sys; from tftpd_tw.cli import main\n"
-        "try: main(['get', '--help'])\n"
-        "except SystemExit: print(*sys.modules)"
-    )
-    result = run(sys.executable, "-c", script, cwd=tmp_path)
-    assert "tftpd_tw.cli.get" in result.stdout
-    assert "tftpd_tw.cli.check" not in result.stdout
-    assert "tftpd_tw.service.configuration" not in result.stdout
 
 
 def test_ctrl_c_before_anything_has_begun(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -255,7 +241,7 @@ def test_the_tac_with_the_usual_file(root: Path, monkeypatch: pytest.MonkeyPatch
     """Where neither is set, the settings file is read that is always read."""
     file = root.parent / "usual.yaml"
     file.write_text(f"filesystem: {{root: {root}}}\n")
-    for module in (config_reader, tap):
+    for module in (config_file, tap):
         monkeypatch.setattr(module, "DEFAULT_FILE", str(file))
     monkeypatch.delenv("TFTPD_ROOT", raising=False)
     monkeypatch.delenv("TFTPD_CONFIG", raising=False)

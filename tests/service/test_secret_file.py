@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from twisted.logger import capturedLogs
 
-from tftpd_tw.service.http_port import LONGEST_SECRET, read_secret
 from tftpd_tw.service.opening import OpenError
+from tftpd_tw.service.secret_file import LONGEST_SECRET, read_secret
 
 
 @pytest.fixture

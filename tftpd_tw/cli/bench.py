@@ -12,7 +12,6 @@ from tftpd_tw.cli.client_options import Terms, add_host, add_options
 from tftpd_tw.cli.exit_statuses import (
     FAILED,
     NO_ANSWER,
-    SILENT,
     TRANSFERRED,
     WRONG_OPTIONS,
     CommandError,
@@ -25,6 +24,7 @@ from tftpd_tw.cli.running_client import RunningClient
 from tftpd_tw.cli.servers import addresses_of
 from tftpd_tw.cli.values import of_kind
 from tftpd_tw.interfaces import Address
+from tftpd_tw.net.client import SILENT
 from tftpd_tw.protocol.events import Reason
 from tftpd_tw.service import kind
 
@@ -38,7 +38,6 @@ def add_parser(commands: Any) -> None:
     """Add the subcommand."""
     parser = commands.add_parser(
         "bench",
-        help="measure a TFTP server",
         description="Have many clients at once read a file and throw it away, again and again, and print how fast"
         " that was. The clients are one Python process, which may be the limit rather than the server: the line of"
         " its CPU tells. Ctrl-C ends it with what there is. The status is 0 if all transfers completed; 1 if some"

@@ -10,8 +10,8 @@ import sys
 from typing import Any
 
 from tftpd_tw.service.config_document import effective, example, reference
-from tftpd_tw.service.config_file import ConfigurationError
-from tftpd_tw.service.config_reader import DEFAULT_FILE, Sources
+from tftpd_tw.service.config_file import DEFAULT_FILE, ConfigurationError
+from tftpd_tw.service.config_reader import Sources
 from tftpd_tw.service.config_warnings import without_effect
 from tftpd_tw.service.folders import named_folders
 from tftpd_tw.service.hooks import missing_programs
@@ -22,7 +22,6 @@ def add_parser(commands: Any) -> None:
     """Add the subcommand."""
     parser = commands.add_parser(
         "check",
-        help="check a settings file",
         description="Name every mistake of a settings file, with its line; or, if there is none, print all"
         " settings that it leads to, as a file. The status is 1 if there are mistakes. What has no effect beside"
         " other settings gets a warning; and so does a folder, user, group or program that this machine does not"

@@ -13,12 +13,11 @@ from attrs import evolve
 from tftpd_tw.cli.asking import RunningDaemon
 from tftpd_tw.cli.output import complain
 from tftpd_tw.interfaces import Address
-from tftpd_tw.service.config_file import ConfigFile, ConfigurationError
-from tftpd_tw.service.config_reader import DEFAULT_FILE
+from tftpd_tw.service.config_file import DEFAULT_FILE, ConfigFile, ConfigurationError
 from tftpd_tw.service.configuration import Monitoring
-from tftpd_tw.service.http_port import read_secret
 from tftpd_tw.service.kinds import KINDS
 from tftpd_tw.service.opening import OpenError
+from tftpd_tw.service.secret_file import read_secret
 from tftpd_tw.service.value_types import HTTP_OFF, File, HttpAddress
 
 _LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}

@@ -27,8 +27,7 @@ from tftpd_tw.diagnosis.runner import find_runner
 from tftpd_tw.diagnosis.settings import Settings
 from tftpd_tw.interfaces import Address
 from tftpd_tw.net.client import TransferFailed
-from tftpd_tw.service.config_file import ConfigurationError
-from tftpd_tw.service.config_reader import DEFAULT_FILE
+from tftpd_tw.service.config_file import DEFAULT_FILE, ConfigurationError
 from tftpd_tw.service.configuration import Configuration, Monitoring
 from tftpd_tw.service.setting import Setting, settings
 from tftpd_tw.service.value_types import HTTP_OFF
@@ -44,7 +43,6 @@ def add_parser(commands: Any) -> None:
     """Add the subcommand."""
     parser = commands.add_parser(
         "doctor",
-        help="find what makes transfers slow or fail on this machine",
         description="Look at this machine, the settings and the daemon, if one runs, and print what was found:"
         " FAIL for what does not work, WARN for what could be better, both with what mends it; OK; and SKIP for"
         " what could not be looked at. Nothing is changed. As root it sees more. The status is 1 if something is"

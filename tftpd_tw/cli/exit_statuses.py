@@ -1,13 +1,7 @@
 """How commands end: the exit statuses of those that are clients, and the errors that lead to them."""
 
-from tftpd_tw.net.client import SERVER_VANISHED
-from tftpd_tw.protocol.events import Reason
-
 TRANSFERRED, FAILED, WRONG_OPTIONS, NO_ANSWER, LOCAL = range(5)
 """The last one is for the file, pipe or terminal at this end."""
-
-SILENT = frozenset({Reason.NO_ANSWER, SERVER_VANISHED})
-"""Reasons of failed transfers whose status is that of no answer."""
 
 OF_A_TRANSFER = (
     "The status is 0 if the file is transferred; 1 if the server refuses it, or the transfer fails; 2 if the"

@@ -24,7 +24,6 @@ def add_parser(commands: Any) -> None:
     """Add the subcommand."""
     parser = commands.add_parser(
         "explain",
-        help="explain what a client got and why",
         description="Ask a running daemon what a client asked for lately, and say what it got, why not, and what"
         " to do; with NAME also which file that leads to now. The status is 0 if the last request was served, or"
         " is being served; 1 if it was not; 3 if there is no daemon that answers; 4 if it knows nothing of the"

@@ -24,7 +24,6 @@ def add_parser(commands: Any) -> None:
     """Add the subcommand."""
     parser = commands.add_parser(
         "get",
-        help="get a file from a TFTP server",
         description="Get a file from a TFTP server. FILE appears, or is replaced, when all of it is there; if that"
         f" fails, nothing is changed. {OF_A_TRANSFER}",
     )

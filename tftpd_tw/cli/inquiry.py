@@ -14,8 +14,8 @@ from tftpd_tw.cli.explanations import Circumstances, Explanation, explain, quote
 from tftpd_tw.cli.told import transfers
 from tftpd_tw.interfaces import Direction, Outcome
 from tftpd_tw.protocol.text import escaped
-from tftpd_tw.service.config_file import ConfigFile, ConfigurationError
-from tftpd_tw.service.config_reader import DEFAULT_FILE, Sources
+from tftpd_tw.service.config_file import DEFAULT_FILE, ConfigFile, ConfigurationError
+from tftpd_tw.service.config_reader import Sources
 from tftpd_tw.service.configuration import Configuration
 from tftpd_tw.service.looking_up import look_up
 from tftpd_tw.service.opening import OpenError

@@ -11,8 +11,8 @@ from tftpd_tw.backends.uploading import UploadPolicy
 from tftpd_tw.cli.client_addresses import client_address
 from tftpd_tw.interfaces import Direction
 from tftpd_tw.policy.client_names import Tree
-from tftpd_tw.service.config_file import ConfigurationError
-from tftpd_tw.service.config_reader import DEFAULT_FILE, Sources
+from tftpd_tw.service.config_file import DEFAULT_FILE, ConfigurationError
+from tftpd_tw.service.config_reader import Sources
 from tftpd_tw.service.configuration import Configuration
 from tftpd_tw.service.looking_up import look_up
 
@@ -21,7 +21,6 @@ def add_parser(commands: Any) -> None:
     """Add the subcommand."""
     parser = commands.add_parser(
         "map",
-        help="explain which file a name leads to",
         description="Say step by step which rule does what with a name that a client asks for, and which file it"
         " leads to, or why to none. The status is 1 if no file results.",
     )

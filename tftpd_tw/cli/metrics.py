@@ -25,7 +25,6 @@ def add_parser(commands: Any) -> None:
     """Add the subcommand."""
     parser = commands.add_parser(
         "metrics",
-        help="print the figures of a running daemon",
         description="Print the figures of a running daemon: transfer rate, response time, errors, connections,"
         " CPU, memory, cache. The status is 3 if there is no daemon that answers.",
     )

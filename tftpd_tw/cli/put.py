@@ -18,7 +18,6 @@ def add_parser(commands: Any) -> None:
     """Add the subcommand."""
     parser = commands.add_parser(
         "put",
-        help="put a file on a TFTP server",
         description=f"Put a file on a TFTP server. {OF_A_TRANSFER}",
     )
     parser.add_argument("file", metavar="FILE", help="the file, or - for standard input")

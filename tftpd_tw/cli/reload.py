@@ -19,7 +19,6 @@ def add_parser(commands: Any) -> None:
     """Add the subcommand."""
     parser = commands.add_parser(
         "reload",
-        help="have a running daemon read its settings again",
         description="Have a running daemon on this host read its settings again. Transfers in progress go on as"
         " they began. If anything is wrong the daemon goes on with the settings that it has; what is wrong is"
         " printed, and the status is 1. Takes root, or the user that the daemon runs as.",

@@ -10,9 +10,7 @@ from typing import Any
 
 def add_parser(commands: Any) -> None:
     """Add the subcommand. Its options are twistd's to read."""
-    parser = commands.add_parser(
-        "serve", help="serve a folder; options as in `twistd tftpd --help`", add_help=False
-    )
+    parser = commands.add_parser("serve", add_help=False)
     parser.set_defaults(run=run)
 
 

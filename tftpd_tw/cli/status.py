@@ -23,7 +23,6 @@ def add_parser(commands: Any) -> None:
     """Add the subcommand."""
     parser = commands.add_parser(
         "status",
-        help="say whether a daemon runs and is well",
         description="Say whether a daemon runs and is well. The status is 0 if it is; 1 if it answers, but nobody"
         " serves, its last reload failed or a worker does not respond; 3 if it does not run, cannot be reached"
         " or wants to see another secret; 2 if the options are wrong.",

@@ -35,7 +35,6 @@ def add_parser(commands: Any) -> None:
     """Add the subcommand."""
     parser = commands.add_parser(
         "top",
-        help="watch the transfers of a running daemon",
         description="Show what a running daemon is doing, once a second: rates, transfers in progress, and those"
         " that have ended, with their reasons. `q` or Ctrl-C ends it. If the daemon goes away, it goes on trying."
         " The status is 0; 3 if there is no daemon that answers at the beginning; 2 if the options are wrong.",

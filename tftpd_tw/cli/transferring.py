@@ -14,7 +14,6 @@ from tftpd_tw.cli.client_options import Terms
 from tftpd_tw.cli.exit_statuses import (
     FAILED,
     NO_ANSWER,
-    SILENT,
     TRANSFERRED,
     WRONG_OPTIONS,
     CommandError,
@@ -25,7 +24,7 @@ from tftpd_tw.cli.plain_progress import Position
 from tftpd_tw.cli.running_client import RunningClient
 from tftpd_tw.cli.servers import addresses_of
 from tftpd_tw.interfaces import Address, Direction, IReader, IWriter, RunBlocking
-from tftpd_tw.net.client import Transfer, TransferFailed, Transferred
+from tftpd_tw.net.client import SILENT, Transfer, TransferFailed, Transferred
 from tftpd_tw.protocol.errors import TFTPError
 from tftpd_tw.protocol.events import Reason
 from tftpd_tw.protocol.timing import RetransmitTimer

@@ -29,7 +29,6 @@ def add_parser(commands: Any) -> None:
     """Add the subcommand."""
     parser = commands.add_parser(
         "transfers",
-        help="list the transfers of a running daemon",
         description="List the transfers of a running daemon: those that have ended, the last one at the bottom,"
         " and below them those in progress. It remembers the last thousand (monitoring.recent_transfers). What is"
         " not written to a terminal is not cut. The status is 0; 3 if there is no daemon that answers; 2 if the"

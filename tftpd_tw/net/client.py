@@ -77,6 +77,9 @@ _SAID: dict[str, str] = {
 SERVER_VANISHED = "server-vanished"
 """The reason of a transfer whose server answered and then fell silent."""
 
+SILENT = frozenset({Reason.NO_ANSWER, SERVER_VANISHED})
+"""Reasons of transfers whose server did not answer, or not any more."""
+
 
 class TransferFailed(TFTPError):
     """A client's transfer did not complete."""

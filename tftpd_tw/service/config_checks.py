@@ -4,10 +4,10 @@ import os
 from collections.abc import Iterator, Sequence
 
 from tftpd_tw.policy.rewrite_rules import RewriteRulesError
-from tftpd_tw.service.config_file import Path
 from tftpd_tw.service.configuration import Configuration
 from tftpd_tw.service.folders import make_rewriting
 from tftpd_tw.service.rule_settings import TransferHook
+from tftpd_tw.service.setting import Path
 from tftpd_tw.service.units import write_size
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 import yaml
 
-from tftpd_tw.service.config_reader import DEFAULT_FILE
+from tftpd_tw.service.config_file import DEFAULT_FILE
 from tftpd_tw.service.configuration import Configuration
 from tftpd_tw.service.kinds import KINDS, expected, write
 from tftpd_tw.service.setting import About, Setting, about, item_kind, without_none

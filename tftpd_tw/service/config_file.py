@@ -16,8 +16,10 @@ from typing import Any
 import yaml
 from attrs import define, field
 
-Path = tuple[str | int, ...]
-"""Where a value stands in the tree: ``("network", "addresses", 0)``."""
+from tftpd_tw.service.setting import Path
+
+DEFAULT_FILE = "/etc/tftpd/tftpd.yaml"
+"""Read when it is there and no other is named."""
 
 MOST_VALUES = 100_000
 """In one file, where an alias counts for all that it stands for."""

@@ -20,14 +20,11 @@ from cattrs.errors import ClassValidationError, ForbiddenExtraKeysError, Iterabl
 from cattrs.gen import make_dict_structure_fn, override
 
 from tftpd_tw.service.config_checks import mistakes
-from tftpd_tw.service.config_file import ConfigFile, ConfigurationError, Path
+from tftpd_tw.service.config_file import ConfigFile, ConfigurationError
 from tftpd_tw.service.configuration import Configuration
 from tftpd_tw.service.kind import mistake, shown
 from tftpd_tw.service.kinds import KINDS, expected
-from tftpd_tw.service.setting import Setting, about, is_list, is_map, item_kind, settings
-
-DEFAULT_FILE = "/etc/tftpd/tftpd.yaml"
-"""Read when it is there and no other is named."""
+from tftpd_tw.service.setting import Path, Setting, about, is_list, is_map, item_kind, settings
 
 
 @frozen

@@ -8,11 +8,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from tftpd_tw.backends.uploading import UploadPolicy
-from tftpd_tw.service.config_file import Path
 from tftpd_tw.service.config_reader import dotted
 from tftpd_tw.service.configuration import Configuration
 from tftpd_tw.service.opening import places
-from tftpd_tw.service.setting import settings
+from tftpd_tw.service.setting import Path, settings
 from tftpd_tw.service.value_types import FIT_MTU
 
 

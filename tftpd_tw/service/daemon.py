@@ -28,11 +28,12 @@ from tftpd_tw.service.apart import run_apart
 from tftpd_tw.service.configuration import Configuration
 from tftpd_tw.service.control import ControlService
 from tftpd_tw.service.cpus import worker_count
-from tftpd_tw.service.http_port import HttpService, is_private, read_secret
+from tftpd_tw.service.http_port import HttpService, is_private
 from tftpd_tw.service.log_lines import LogLines
 from tftpd_tw.service.one_process import TftpService
 from tftpd_tw.service.reloading import Read, Reloader
 from tftpd_tw.service.sampling import SamplingService
+from tftpd_tw.service.secret_file import read_secret
 from tftpd_tw.service.signals import Signals
 from tftpd_tw.service.status import status
 from tftpd_tw.service.suggester import Suggester

@@ -38,10 +38,10 @@ from tftpd_tw.policy.profiles import InterfaceName
 from tftpd_tw.policy.rewrite_rules import Abort, RewriteRule
 from tftpd_tw.policy.rewriting import Rewriting
 from tftpd_tw.protocol.errors import ErrorCode
-from tftpd_tw.service.config_file import Path
 from tftpd_tw.service.configuration import Configuration, Filesystem
 from tftpd_tw.service.opening import OpenError
 from tftpd_tw.service.rule_settings import Rewrite
+from tftpd_tw.service.setting import Path
 from tftpd_tw.service.treatment import make_authorizer, make_profiles
 from tftpd_tw.telemetry import families
 from tftpd_tw.telemetry.totals import Totals

@@ -4,9 +4,9 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 
-from tftpd_tw.service.config_file import Path
 from tftpd_tw.service.configuration import Configuration
 from tftpd_tw.service.rule_settings import TransferHook
+from tftpd_tw.service.setting import Path
 from tftpd_tw.telemetry.hook_command import Command
 from tftpd_tw.telemetry.hook_post import Post
 from tftpd_tw.telemetry.hook_queue import Action, Hook

@@ -1,8 +1,6 @@
 """The HTTP port: opened while twistd is still root, closed at the end."""
 
 import ipaddress
-import os
-import stat
 from typing import Any
 
 from twisted.application.service import Service
@@ -15,9 +13,6 @@ from tftpd_tw.service.opening import OpenError, cannot_listen
 from tftpd_tw.service.value_types import HttpAddress
 
 log = Logger()
-
-LONGEST_SECRET = 4096
-"""Bytes."""
 
 
 class HttpService(Service):
@@ -66,28 +61,3 @@ class HttpService(Service):
 def is_private(address: HttpAddress) -> bool:
     """Whether only this host reaches it."""
     return ipaddress.ip_address(address.host).is_loopback
-
-
-def read_secret(file: str | None) -> bytes | None:
-    """What is in ``file``, without white space around it; None if there is no such setting. One that everybody on
-    this host may read gets a warning.
-
-    :raises OpenError: it cannot be read, or is nothing that can be shown
-    """
-    if file is None:
-        return None
-    try:
-        with open(file, "rb") as opened:
-            secret = opened.read(LONGEST_SECRET + 1).strip()
-            everybody = os.fstat(opened.fileno()).st_mode & stat.S_IROTH
-    except OSError as error:
-        raise OpenError(f"cannot read the secret in {file}: {error.strerror}") from None
-    if not secret:
-        raise OpenError(f"there is no secret in {file}, which is empty")
-    if len(secret) > LONGEST_SECRET or min(secret) < 0x20:
-        raise OpenError(
-            f"the secret in {file} is longer than {LONGEST_SECRET} bytes or a line: nobody can show it"
-        )
-    if everybody:
-        log.warn("everybody on this host may read the secret in {file}; chmod 640 it", file=file)
-    return secret

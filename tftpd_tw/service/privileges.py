@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from attrs import frozen
 
 from tftpd_tw.backends.uploading import UploadPolicy
-from tftpd_tw.service.config_file import Path
 from tftpd_tw.service.configuration import Configuration
+from tftpd_tw.service.setting import Path
 from tftpd_tw.service.value_types import Owner
 
 CAP_CHOWN, CAP_SETGID, CAP_SETUID = 0, 6, 7

@@ -15,6 +15,9 @@ from attrs import field, frozen
 
 _KEY = "tftpd_tw.about"
 
+Path = tuple[str | int, ...]
+"""Where a value stands among the settings: ``("network", "addresses", 0)``."""
+
 
 @frozen
 class About:
