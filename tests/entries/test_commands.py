@@ -93,6 +93,21 @@ def test_version(command: tuple[str, ...], tmp_path: Path) -> None:
     assert (result.returncode, result.stdout) == (0, f"tftpd-tw {tftpd_tw.__version__}\n")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("--nonsense",), "option --nonsense not recognized"),
+        (("--root",), "option --root requires argument"),
+        (("more",), "Wrong number of arguments"),
+    ],
+)
+def test_wrong_options_of_serve(arguments: tuple[str, ...], complaint: str, tmp_path: Path) -> None:
+    """One line says so, with the command's own name, and not a page; status 2, as of every command."""
+    result = run(TFTPD_TW, "serve", *arguments, cwd=tmp_path)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == f"tftpd-tw serve: {complaint}; see tftpd-tw serve --help\n"
+
+
 def test_tftpd_tw_without_a_command(tmp_path: Path) -> None:
     """It says what there is."""
     result = run(TFTPD_TW, cwd=tmp_path)

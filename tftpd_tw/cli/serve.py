@@ -7,6 +7,11 @@ import argparse
 import sys
 from typing import Any
 
+from twisted.python.usage import UsageError
+from twisted.scripts.twistd import ServerOptions, runApp  # type: ignore[attr-defined]
+
+from tftpd_tw.cli.exit_statuses import WRONG_OPTIONS
+
 
 def add_parser(commands: Any) -> None:
     """Add the subcommand. Its options are twistd's to read."""
@@ -15,9 +20,13 @@ def add_parser(commands: Any) -> None:
 
 
 def run(_: argparse.Namespace, arguments: list[str]) -> int:
-    """Become ``twistd -n tftpd``; returns only if that does."""
-    from twisted.scripts import twistd
-
-    sys.argv = ["twistd", "--nodaemon", "--pidfile=", "tftpd", *arguments]
-    twistd.run()
+    """Become ``twistd -n tftpd``; returns only if that does, or if the options are wrong."""
+    sys.argv = ["twistd", "--nodaemon", "--pidfile=", "tftpd", *arguments]  # the help shows the first
+    options = ServerOptions()
+    try:
+        options.parseOptions(sys.argv[1:])
+    except UsageError as error:
+        print(f"tftpd-tw serve: {str(error).rstrip('.')}; see tftpd-tw serve --help", file=sys.stderr)  # noqa: T201
+        return WRONG_OPTIONS
+    runApp(options)
     return 0
