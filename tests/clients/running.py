@@ -165,7 +165,7 @@ def running(
         status = daemon.end()
     # twistd ends itself with the signal that ended its reactor.
     assert status in (0, -2, -15), daemon.output
-    assert "Traceback" not in daemon.output
+    assert "Traceback" not in daemon.output, daemon.output
 
 
 @contextmanager
