@@ -881,3 +881,22 @@ def test_an_error_does_not_wait_behind_slices(monkeypatch):
     client.ask(b"\0\4\0\0", client.tid)
     transfer.fail(ServerStopping("enough"))
     assert [datagram[1] for datagram in client.wait(0.05)] == [5]
+
+
+def test_a_client_that_is_gone_while_a_large_window_leaves(monkeypatch):
+    """Sending tells that nobody listens there any more: the rest of the window goes nowhere, and does no harm."""
+    world = World({b"large": content(9 * 65464 - 1)}, Terms(fit_mtu=False), mtu=70000)
+    client = world.network.host(CLIENT).raw()
+    client.ask(rrq("large", blksize=65464, windowsize=8))
+    [transfer] = world.records.started
+    send = MemorySessionSocket.send
+
+    def send_and_hear(socket, bursts, peer):
+        unsent = send(socket, bursts, peer)
+        transfer.abandon()
+        return unsent
+
+    monkeypatch.setattr(MemorySessionSocket, "send", send_and_hear)
+    client.send(b"\0\4\0\0", client.tid)
+    assert len(client.wait(0.05)) == 2
+    assert world.records.ended[0].reason == "superseded"

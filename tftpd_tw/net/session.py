@@ -207,7 +207,8 @@ class Session(DatagramProtocol):
             unsent = self.transport.send(bursts, self._peer)
         else:
             unsent = self.transport.send(bursts[:BURSTS_PER_TURN], self._peer) + bursts[BURSTS_PER_TURN:]
-        if unsent:
+        # Sending may have told that the peer is gone, and then all is over.
+        if unsent and self.transport is not None:
             self._unsent = unsent
             self.transport.wait_writable()
 
