@@ -22,7 +22,7 @@ help:
 	@echo 'make test        all tests but those that take minutes, in JOBS processes, one for each CPU; arguments for pytest in ARGS'
 	@echo 'make test-long   the tests that take minutes'
 	@echo 'make bench       measure the daemon beside its peers and write docs/performance.md; arguments in ARGS'
-	@echo 'make reference   write docs/configuration.md from the settings that there are'
+	@echo 'make reference   write docs/configuration.md and docs/other-servers.md from the tables that they show'
 	@echo 'make screenshots write the pictures of the page in docs/img; needs pngquant'
 	@echo 'make lint        style, format, types, floors'
 	@echo 'make format      format the code'
@@ -40,8 +40,9 @@ test-long: $(VENV)/.test $(VENV)/.clients
 bench: $(VENV)/.package
 	$(BIN)/python -m benchmarks.run --write docs/performance.md $(ARGS)
 
-reference: $(VENV)/.package
+reference: $(VENV)/.test
 	$(BIN)/tftpd-tw check --reference > docs/configuration.md
+	$(BIN)/python tests/comparison/page.py > docs/other-servers.md
 
 screenshots: $(VENV)/.test $(VENV)/.clients
 	SCREENSHOTS=$(CURDIR)/docs/img $(BIN)/python -m pytest -q tests/browser/test_page_screenshots.py

@@ -105,6 +105,12 @@ def library_path() -> str:
     )
 
 
+def environment(command: list[str]) -> dict[str, str]:
+    """What that command needs to be started with."""
+    unpacked = command[0].startswith(str(UNPACKED))
+    return {**os.environ, **({"LD_LIBRARY_PATH": library_path()} if unpacked else {})}
+
+
 def _fetch_debian(package: str, program: str) -> str:
     """Unpack a package, then the libraries it lacks, then theirs."""
     _unpack(package)

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import IO
 
 from benchmarks.meter import Meter
-from benchmarks.peers import UNPACKED, Peer, library_path
+from benchmarks.peers import Peer, environment
 from benchmarks.places import BUILD
 
 PROBE = "probe.bin"
@@ -43,9 +43,6 @@ class Server:
 
     def __enter__(self) -> "Server":
         command = self.peer.command(self.peer.address, self.port, self._root)
-        environment = dict(os.environ)
-        if command[0].startswith(str(UNPACKED)):
-            environment["LD_LIBRARY_PATH"] = library_path()
         self._file = self._log.open("ab")
         self._process = subprocess.Popen(
             command,
@@ -53,7 +50,7 @@ class Server:
             stdout=self._file,
             stderr=self._file,
             cwd=self._root,
-            env=environment,
+            env=environment(command),
             start_new_session=True,
             preexec_fn=self._before,
         )
