@@ -100,6 +100,11 @@ def idle(world):
     world.tell("A1", wait=0.3)
 
 
+def gone(world):
+    """It began, and has said nothing for longer than any repeat takes."""
+    world.tell("A1", wait=5.5)
+
+
 def busy(world):
     """It is getting on."""
     world.tell("A1", wait=0.01)
@@ -110,23 +115,24 @@ ANSWERS = {"same": "D1/512", "other file": "D1/512", "other options": "OA(blksiz
 
 
 @pytest.mark.parametrize("other", OTHER_REQUESTS)
-@pytest.mark.parametrize("state", [finished, unverified, idle, busy])
+@pytest.mark.parametrize("state", [finished, unverified, idle, gone, busy])
 def test_request_from_a_port_that_was_used(state, other):
     """A rebooted ROM's request is served at once and ends what it left behind, unless that is getting on (C096).
 
-    SLOF asks for the same file twice from port 2001: after the end, the same bytes are a new transfer.
+    SLOF asks for the same file twice from port 2001: after the end, the same bytes are a new transfer. Before, they
+    may be an old copy that had to wait at the request port: it ends nothing until the client is silent for longer.
     """
     world = World(dict(FILES))
     assert world.ask(rrq()) == "D1/512"
     first = world.peer.tid
     state(world)
-    folded = other == "same" and state in (unverified, busy)
+    folded = other == "same" and state in (unverified, idle, busy)
     # In the middle of a transfer the same request is an old copy, and gets nothing.
-    expected = "" if folded and state is busy else ANSWERS[other]
+    expected = "" if folded and state in (idle, busy) else ANSWERS[other]
     assert world.ask(OTHER_REQUESTS[other], wait=0.02) == expected
     assert len(tids(world)) == (1 if folded else 2)
     assert len(world.sessions) == (2 if state is busy and not folded else 1)
-    superseded = not folded and state in (unverified, idle)
+    superseded = not folded and state in (unverified, idle, gone)
     assert [reason for _, reason in world.ended_as()] == (
         ["completed"] if state is finished else ["superseded"] if superseded else []
     )
@@ -135,7 +141,7 @@ def test_request_from_a_port_that_was_used(state, other):
         before = len(world.peer.received)
         world.quiet(40.0)
         assert first not in [sender for _, sender in world.peer.received[before:]]
-    if state is busy:
+    if state is busy or (folded and state is idle):
         world.peer.send(packet("A2"), first)
         assert "D3/276" in world.quiet(0.02)
 

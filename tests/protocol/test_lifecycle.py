@@ -220,6 +220,10 @@ def test_busy_means_progress_within_the_last_wait() -> None:
     assert bench.machine.busy(bench.now)
     assert bench.machine.busy(bench.now + 0.9 * wait)
     assert not bench.machine.busy(bench.now + wait)
+    longest = bench.machine.timer.longest
+    assert longest > wait
+    assert bench.machine.outlasts_repeat(bench.now + 0.9 * longest)
+    assert not bench.machine.outlasts_repeat(bench.now + longest)
     bench.gets("A1", "A2", after=10)
     assert bench.machine.busy(bench.now)
     bench.gets("A3")
@@ -231,6 +235,7 @@ def test_what_is_over_is_not_busy(make: Callable[[], Bench]) -> None:
     """A finished transfer does not hold its client's port, not even while it dallies (C096, C100)."""
     bench = make()
     assert not bench.machine.busy(bench.now)
+    assert not bench.machine.outlasts_repeat(bench.now)
 
 
 @pytest.mark.parametrize(

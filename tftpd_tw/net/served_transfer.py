@@ -174,7 +174,7 @@ class ServedTransfer:
             if self._server.may_answer(self.request.client.host):
                 self._session.repeat_opening()
             return True
-        return self.busy()
+        return self._session.outlasts_repeat()
 
     def busy(self) -> bool:
         """Whether it is getting on, so that another request from the same port must not end it (rule C096)."""

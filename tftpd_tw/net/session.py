@@ -163,6 +163,10 @@ class Session(DatagramProtocol):
         """Whether it is getting on, so that another request from the same port must not end it (rule C096)."""
         return bool(self.machine.busy(self._seconds()))
 
+    def outlasts_repeat(self) -> bool:
+        """Whether its own request, when it comes again, is an old copy of that (rule C096)."""
+        return bool(self.machine.outlasts_repeat(self._seconds()))
+
     # The three moves
 
     def _settle(self) -> None:

@@ -147,6 +147,14 @@ class Machine(ABC):
         """Whether the transfer is getting on: then a new request from its port must not end it (rule C096)."""
         return self.state in _ESTABLISHED and now - self._progress_at < self.timer.wait
 
+    def outlasts_repeat(self, now: float) -> bool:
+        """Whether the request that began it, when it comes again, is an old copy of that (rule C096).
+
+        At a server with much to do a copy may wait for seconds, until the transfer has long begun, and a client
+        with much to do may just then not answer. One that has really begun anew asks more than once.
+        """
+        return self.state in _ESTABLISHED and now - self._progress_at < self.timer.longest
+
     def fail(self, error: TFTPError) -> None:
         """End it because of ``error``, and tell the peer."""
         if self.state not in _UNFINISHED:

@@ -54,11 +54,11 @@ class RetransmitTimer:
         "_backoff",
         "_fixed",
         "_late",
-        "_longest",
         "_variation",
         "first_wait",
         "give_up",
         "least",
+        "longest",
         "probe_wait",
         "round_trip",
         "wait",
@@ -66,8 +66,9 @@ class RetransmitTimer:
 
     def __init__(self, patience: Patience, negotiated: float | None = None) -> None:
         self._fixed = negotiated is not None
-        self._longest = patience.timeout if negotiated is None else negotiated
-        self.give_up = min(self._longest * (patience.max_retries + 1), LONGEST_SILENCE)
+        self.longest = patience.timeout if negotiated is None else negotiated
+        """What no wait before a repeat exceeds."""
+        self.give_up = min(self.longest * (patience.max_retries + 1), LONGEST_SILENCE)
         """Seconds without progress after which the transfer ends."""
         self.round_trip: float | None = None
         """The smoothed round trip, or None while there was no sample."""
@@ -126,7 +127,7 @@ class RetransmitTimer:
 
     def _work_out(self) -> None:
         """Set the waits. Conditions rather than min and max, which cost as much as all the rest."""
-        longest = self._longest
+        longest = self.longest
         if self._fixed:
             self.wait = self.first_wait = longest
             return
