@@ -85,9 +85,10 @@ $(VENV)/.lint: $(VENV)/.package
 
 # The tests with real clients and networks of their own leave out those for which something is not there.
 $(VENV)/.clients: $(VENV)/.made
-	@for program in curl tftp atftp busybox ip nft promtool watch chromium chromedriver; do command -v $$program >/dev/null || missing=yes; done; \
+	@for program in curl tftp atftp busybox ip nft promtool watch cc chromium chromedriver; do command -v $$program >/dev/null || missing=yes; done; \
 	test -z "$$missing" || { test "$$(id -u)" = 0 && apt-get -qq update \
 		&& apt-get -qq -y --no-install-recommends install curl tftp-hpa atftp busybox iproute2 nftables prometheus procps \
+			gcc libc6-dev \
 			chromium chromium-driver >/dev/null; } \
-	|| echo 'make: tests with programs that are not there will be skipped (curl tftp-hpa atftp busybox ip nft promtool watch chromium)' >&2
+	|| echo 'make: tests with programs that are not there will be skipped (curl tftp-hpa atftp busybox ip nft promtool watch gcc chromium)' >&2
 	@touch $@

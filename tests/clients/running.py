@@ -35,9 +35,16 @@ class Daemon:
     """The folder that it serves; set by :func:`serving`."""
 
     def __init__(
-        self, command: Sequence[str], cwd: Path, environment: Mapping[str, str] | None = None, *, http: bool = True
+        self,
+        command: Sequence[str],
+        cwd: Path,
+        environment: Mapping[str, str] | None = None,
+        *,
+        http: bool = True,
+        forgetting: str = r"(?!)",
     ) -> None:
         self.lines: list[str] = []
+        self._forgetting = re.compile(forgetting)
         self._news = threading.Condition()
         self._ended = False
         self.process = subprocess.Popen(
@@ -64,6 +71,8 @@ class Daemon:
     def _read(self) -> None:
         assert self.process.stdout is not None
         for line in self.process.stdout:
+            if self._forgetting.search(line):
+                continue
             with self._news:
                 self.lines.append(line.rstrip("\n"))
                 self._news.notify_all()
@@ -155,10 +164,17 @@ def soon(condition: Callable[[], bool], seconds: float = PATIENCE) -> bool:
 
 @contextmanager
 def running(
-    command: Sequence[str], cwd: Path, environment: Mapping[str, str] | None = None, *, http: bool = True
+    command: Sequence[str],
+    cwd: Path,
+    environment: Mapping[str, str] | None = None,
+    *,
+    http: bool = True,
+    forgetting: str = r"(?!)",
 ) -> Iterator[Daemon]:
-    """The daemon that ``command`` starts; it must end well, and must not have logged a traceback."""
-    daemon = Daemon(command, cwd, environment, http=http)
+    """The daemon that ``command`` starts; it must end well, and must not have logged a traceback. Lines of its log
+    that match ``forgetting`` are not kept; by default that is none.
+    """
+    daemon = Daemon(command, cwd, environment, http=http, forgetting=forgetting)
     try:
         yield daemon
     finally:

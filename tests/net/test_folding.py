@@ -119,8 +119,9 @@ ANSWERS = {"same": "D1/512", "other file": "D1/512", "other options": "OA(blksiz
 def test_request_from_a_port_that_was_used(state, other):
     """A rebooted ROM's request is served at once and ends what it left behind, unless that is getting on (C096).
 
-    SLOF asks for the same file twice from port 2001: after the end, the same bytes are a new transfer. Before, they
-    may be an old copy that had to wait at the request port: it ends nothing until the client is silent for longer.
+    SLOF asks for the same file twice from port 2001: after the end, the same bytes are a new transfer. Before,
+    they may be an old copy that had to wait at the request port: it ends nothing until the client is silent for
+    longer.
     """
     world = World(dict(FILES))
     assert world.ask(rrq()) == "D1/512"
