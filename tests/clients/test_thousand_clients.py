@@ -103,8 +103,8 @@ def test_all_get_the_file(
         with capsys.disabled():
             print(  # noqa: T201 - figures for whoever runs it
                 f"\n{clients} clients, window {window}: {result['seconds']:.1f} s, {result['mb_per_s']:.0f} MB/s;"
-                f" first packet after {result['first_p50_s']:.3f} s (median), {result['first_p99_s']:.3f} s (99 %),"
-                f" {result['first_max_s']:.3f} s at most; event loop late by {longest} s at most;"
+                f" first packet after {result['first_p50_s']:.3f} s (median), {result['first_p99_s']:.3f} s (99 %)"
+                f" and {result['first_max_s']:.3f} s at most; event loop late by {longest} s at most;"
                 f" {most - before} descriptors; {result['retransmits']} blocks twice, {result['repeats']} repeats"
             )
     assert result["transfers"] == clients, result
