@@ -38,9 +38,16 @@ CALLS_AT_REST = 4
 LONGEST_REST = 120.0
 """Seconds until nothing goes on; clients that never answered are forgotten after thirty."""
 
-MOST_GROWTH = 1.05
+MOST_GROWTH = 1.1
+"""Of memory. The allocator takes some minutes until it has all that it wants, and a short run has a short first
+tenth; what is left of a transfer shows in the objects long before.
+"""
+
 MOST_MORE = 10 << 10
 """KiB."""
+
+MOST_DESCRIPTORS = 10
+"""More than there were: files that the cache keeps open, and a connection of the HTTP port that is being closed."""
 
 MOST_THREADS = 1 + Performance().thread_pool_size + 10
 """The one that serves, those that wait for disks, and those that Twisted has for whatever may take a while."""
@@ -146,9 +153,9 @@ def test_nothing_is_left_of_many_transfers(work: Work, capsys: pytest.CaptureFix
     assert counts["aborted"] > 0
     assert after.kib < before.kib * MOST_GROWTH
     assert after.kib < before.kib + MOST_MORE
-    assert after.descriptors <= before.descriptors
+    assert after.descriptors <= before.descriptors + MOST_DESCRIPTORS
     assert after.threads <= MOST_THREADS
-    assert after.calls <= before.calls
+    assert after.calls <= CALLS_AT_REST
     assert after.objects < before.objects + MOST_OBJECTS * counts["aborted"]
     assert sorted(path.name for path in work.daemon.root.iterdir()) == sorted(
         [*(str(size) for size in SIZES), *(f"put-{number}" for number in range(UPLOADS))]
