@@ -41,6 +41,8 @@ def content(number: int) -> bytes:
     return random.Random(number).randbytes(SIZE)
 
 
+@pytest.mark.long
+@pytest.mark.timeout(300)
 def test_two_hundred_clients(daemon: Daemon, tmp_path: Path) -> None:
     """Each file arrives whole. The daemon sleeps until all have begun, and so has all their requests at once."""
     server = Server("127.0.0.1", daemon.port)

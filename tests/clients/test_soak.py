@@ -47,7 +47,7 @@ MOST_MORE = 10 << 10
 """KiB."""
 
 MOST_DESCRIPTORS = 10
-"""More than there were: files that the cache keeps open, and a connection of the HTTP port that is being closed."""
+"""More than there were: files that the cache keeps open, and a connection of the HTTP port that is closing."""
 
 MOST_THREADS = 1 + Performance().thread_pool_size + 10
 """The one that serves, those that wait for disks, and those that Twisted has for whatever may take a while."""
