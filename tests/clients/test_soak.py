@@ -1,4 +1,4 @@
-"""Short transfers for minutes, or for as long as ``SOAK_SECONDS`` says: what is left of them in the daemon (F33).
+"""Short transfers for five minutes, or for longer (``SOAK_SECONDS``): what is left of them in the daemon (F33).
 
 A twentieth is given up by clients, in three ways, and one packet in a hundred is lost. What the daemon has after
 the first tenth, when everything has come to its end, is what it must have at last.
@@ -21,8 +21,8 @@ from soak import CONTENT, SIZES, UPLOADS
 
 from tftpd_tw.service.configuration import Performance
 
-SECONDS = float(os.environ.get("SOAK_SECONDS", "300"))
-"""For the transfers; what they leave is waited for as well."""
+SECONDS = max(300.0, float(os.environ.get("SOAK_SECONDS", "0")))
+"""For the transfers; what they leave is waited for as well. In less time not even what may fill is full."""
 
 WARMING_UP = 0.1
 """Of the time."""
