@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 from twisted.python.usage import UsageError
-from twisted.scripts.twistd import ServerOptions, runApp  # type: ignore[attr-defined]
+from twisted.scripts.twistd import ServerOptions, runApp  # type: ignore[attr-defined]  # not in its __all__
 
 from tftpd_tw.cli.exit_statuses import WRONG_OPTIONS
 

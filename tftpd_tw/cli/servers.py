@@ -8,6 +8,7 @@ import argparse
 import ipaddress
 import re
 import socket
+from typing import cast
 
 from attrs import evolve, frozen
 from twisted.internet.defer import Deferred
@@ -74,8 +75,7 @@ def addresses_of(host: Host, in_thread: RunBlocking) -> "Deferred[list[Address]]
     :param in_thread: runs what may wait for a name server
     :raises CommandError: through the Deferred, if there is none
     """
-    found: Deferred[list[Address]] = in_thread(look_up, host)  # type: ignore[assignment]
-    return found
+    return cast("Deferred[list[Address]]", in_thread(look_up, host))
 
 
 def look_up(host: Host) -> list[Address]:

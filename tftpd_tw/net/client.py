@@ -46,6 +46,7 @@ class Wishes:
     """The options that a client asks for; None leaves one out.
 
     :raises ValueError: one is outside its range, in which the RFCs have it
+    :raises TypeError: one is no whole number
     """
 
     block_size: int | None = field(default=BLOCK_SIZE, validator=_within(MIN_BLKSIZE, MAX_BLKSIZE))

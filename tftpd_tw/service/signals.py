@@ -9,7 +9,6 @@ well: its handler would be called with the next event only, which may be never.
 """
 
 import signal
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,9 +16,6 @@ from types import FrameType
 from typing import Any
 
 from attrs import define, field
-from twisted.internet.interfaces import IReadDescriptor
-from twisted.python.failure import Failure
-from zope.interface import implementer
 
 Handler = Callable[[int, FrameType | None], Any]
 
@@ -78,38 +74,9 @@ class Signals:
 @contextmanager
 def waking(reactor: Any) -> Iterator[None]:
     """Signals wake the reactor meanwhile, as in ``run(installSignalHandlers=True)``; for the main thread."""
-    ours, pythons = socket.socketpair()
-    with ours, pythons:
-        ours.setblocking(False)
-        pythons.setblocking(False)
-        alarm = _Alarm(ours)
-        before = signal.set_wakeup_fd(pythons.fileno(), warn_on_full_buffer=False)
-        reactor.addReader(alarm)
-        try:
-            yield
-        finally:
-            reactor.removeReader(alarm)
-            signal.set_wakeup_fd(before)
-
-
-@implementer(IReadDescriptor)
-@define(eq=False)
-class _Alarm:
-    """Has something to read when there was a signal. To wake up is all; the handler is Python's business."""
-
-    _socket: socket.socket
-
-    def fileno(self) -> int:
-        """Of the end that the reactor waits for."""
-        return self._socket.fileno()
-
-    def logPrefix(self) -> str:
-        """For Twisted's log."""
-        return "signals"
-
-    def doRead(self) -> None:
-        """Be ready for the next."""
-        self._socket.recv(4096)
-
-    def connectionLost(self, reason: Failure) -> None:
-        """The reactor ends; who made the socket closes it."""
+    # It reads its bell empty, whoever has rung it.
+    before = signal.set_wakeup_fd(reactor.waker.o, warn_on_full_buffer=False)
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
